@@ -1,0 +1,1 @@
+//! Kernel drivers as a program sees them.

@@ -1,0 +1,1 @@
+//! Front-ends: how a program comes to see the node.

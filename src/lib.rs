@@ -1,0 +1,1 @@
+//! A BLAS that runs on an NPU.
