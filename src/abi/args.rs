@@ -1,0 +1,1 @@
+//! Turns what a caller passed into what a routine means.

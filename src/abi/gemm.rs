@@ -1,0 +1,1 @@
+//! `{s,d,c,z}gemm` in every spelling that programs bind.

@@ -1,0 +1,1 @@
+//! The kernel drivers that this library speaks to, through DRM ioctls.
