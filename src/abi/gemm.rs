@@ -145,7 +145,7 @@ unsafe fn fortran<T: Runs, I: Into<i64> + Copy>(
     match call.illegal() {
         Some(info) => report(info),
         // SAFETY: the caller's promise, and the sizes are legal.
-        None => fenv::in_default(|| gemm(unsafe { call.problem() })),
+        None => fenv::in_default(|| _ = gemm(unsafe { call.problem() })),
     }
 }
 

@@ -33,6 +33,11 @@ impl Scheme {
         self.groups.last().map_or(2, |group| group.weight)
     }
 
+    /// Number of kept digit products.
+    pub fn products(&self) -> usize {
+        self.groups.iter().map(|g| g.count).sum()
+    }
+
     /// The (p, q) of the products that no group keeps.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let all = (1..=self.slices).flat_map(|p| (1..=self.slices).map(move |q| (p, q)));
@@ -78,7 +83,7 @@ mod tests {
         assert!(I_3S8P.dropped().eq([(3, 3)]));
         assert!(I_4S10P.dropped().eq([(2, 4), (3, 3), (3, 4), (4, 2), (4, 3), (4, 4)]));
         for (scheme, kept) in [(&I_3S8P, 8), (&I_4S10P, 10)] {
-            assert_eq!(scheme.groups.iter().map(|g| g.count).sum::<usize>(), kept);
+            assert_eq!(scheme.products(), kept);
             assert_eq!(scheme.dropped().count(), scheme.slices * scheme.slices - kept);
         }
     }
