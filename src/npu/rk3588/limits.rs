@@ -138,7 +138,8 @@ mod tests {
             assert!((1..=128).contains(&most));
             assert!(most <= 4 || most % 4 == 0);
             for rows in 1..=most {
-                let task = Task { rows, cols: 32, depth, a: 0, a_pitch: depth, b: 0, c: 0, c_pitch: 128 };
+                let task =
+                    Task { rows, cols: 32, depth, a: 0, a_pitch: depth, b: 0, c: 0, c_pitch: 128 };
                 let (data, weight) = banks(&task);
                 assert!(data >= 1 && data <= 8 && data + weight == 12, "depth {depth} rows {rows}");
                 let stored = rows * depth.div_ceil(64) * 64;
