@@ -1,0 +1,114 @@
+//! Packing: blocks of A and B, of any strides, become panels that a micro-kernel reads in order.
+//!
+//! A panel of A is MR rows, a panel of B is NR columns; both are `W` *lines* of length k side by
+//! side: for each index of the sum, W neighbouring elements. A block is packed panel after panel;
+//! the lines missing from the last panel are zero, so that they meet nothing but themselves.
+//! Nothing is ever added along k: a zero there would turn an infinity on the other side into a
+//! NaN.
+
+use crate::scalar::Scalar;
+
+/// Packs `lines` lines of `k` elements into panels: `(src, across, along, lines, k, dst)`, with
+/// element l of line w at `src + w·across + l·along`.
+///
+/// # Safety
+/// These elements are readable, and `dst` is writable for `k` times `lines` rounded up to whole
+/// panels, without overlap.
+pub(super) type Pack<T> = unsafe fn(*const T, isize, isize, usize, usize, *mut T);
+
+/// [`Pack`] into panels of W lines.
+///
+/// # Safety
+/// As for [`Pack`].
+pub(super) unsafe fn pack<T: Scalar, const W: usize>(
+    src: *const T,
+    across: isize,
+    along: isize,
+    lines: usize,
+    k: usize,
+    dst: *mut T,
+) {
+    for first in (0..lines).step_by(W) {
+        // SAFETY: the caller vouches for every line below `lines`, and for panels of W·k
+        // elements one after another.
+        unsafe {
+            let src = src.offset(first as isize * across);
+            let dst = dst.add(first * k);
+            if lines - first < W {
+                pack_last::<T, W>(src, across, along, lines - first, k, dst);
+            } else if across == 1 {
+                pack_contiguous::<T, W>(src, along, k, dst);
+            } else {
+                pack_strided::<T, W>(src, across, along, k, dst);
+            }
+        }
+    }
+}
+
+/// A panel whose W lines lie side by side in memory.
+///
+/// # Safety
+/// As for [`Pack`] with `lines` = W.
+unsafe fn pack_contiguous<T: Scalar, const W: usize>(
+    src: *const T,
+    along: isize,
+    k: usize,
+    dst: *mut T,
+) {
+    for l in 0..k {
+        // SAFETY: l < k, and the W elements are neighbours.
+        unsafe {
+            let row = src.offset(l as isize * along).cast::<[T; W]>().read_unaligned();
+            dst.add(l * W).cast::<[T; W]>().write_unaligned(row);
+        }
+    }
+}
+
+/// A panel of W lines anywhere.
+///
+/// # Safety
+/// As for [`Pack`] with `lines` = W.
+unsafe fn pack_strided<T: Scalar, const W: usize>(
+    src: *const T,
+    across: isize,
+    along: isize,
+    k: usize,
+    dst: *mut T,
+) {
+    for l in 0..k {
+        // SAFETY: l < k, and w < W.
+        unsafe {
+            let src = src.offset(l as isize * along);
+            let row: [T; W] = std::array::from_fn(|w| *src.offset(w as isize * across));
+            dst.add(l * W).cast::<[T; W]>().write_unaligned(row);
+        }
+    }
+}
+
+/// The last panel of a block, of fewer than W lines.
+///
+/// # Safety
+/// As for [`Pack`] with `lines` < W.
+#[inline(never)]
+unsafe fn pack_last<T: Scalar, const W: usize>(
+    src: *const T,
+    across: isize,
+    along: isize,
+    lines: usize,
+    k: usize,
+    dst: *mut T,
+) {
+    for l in 0..k {
+        for w in 0..W {
+            // SAFETY: only lines that exist are read; the panel has room for W.
+            unsafe {
+                let x = if w < lines {
+                    *src.offset(w as isize * across + l as isize * along)
+                } else {
+                    T::ZERO
+                };
+                dst.add(l * W + w).write(x);
+            }
+        }
+    }
+}

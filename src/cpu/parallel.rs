@@ -1,0 +1,80 @@
+//! Sharing one product between threads: C is cut into blocks, one ticket each.
+//!
+//! Only rows and columns are cut, never the sum, so that the number of threads does not show in
+//! the result. Every block is a product of its own and packs what it needs: a line of A is
+//! packed once per column of blocks, a line of B once per row of blocks, and no thread ever
+//! waits for another before the end.
+
+use super::gemm::five_loops;
+use super::kernel::{Kernels, MicroKernel};
+use super::scratch::Scratch;
+use crate::blas::gemm::Gemm;
+use crate::mat::MatMut;
+use crate::threads::Threads;
+
+/// Tickets per thread: enough for a thread that lags behind to be relieved of work.
+const TICKETS_PER_THREAD: usize = 4;
+
+/// Computes the problem on all threads.
+pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, threads: &Threads) {
+    let (m, n) = (p.m(), p.n());
+    let grid = Grid::new(m, n, kernel.mr, kernel.nr, TICKETS_PER_THREAD * threads.count());
+    let p = &*p;
+    threads.for_each(grid.tickets(), |ticket| {
+        let (i, j) = grid.origin(ticket);
+        let (rows, cols) = (grid.rows.min(m - i), grid.cols.min(n - j));
+        let mut block = Gemm {
+            alpha: p.alpha,
+            a: p.a.block(i, 0, rows, p.k()),
+            conj_a: p.conj_a,
+            b: p.b.block(0, j, p.k(), cols),
+            conj_b: p.conj_b,
+            beta: p.beta,
+            // SAFETY: the block lies inside C; blocks of different tickets have no element in
+            // common, every ticket is handed out once, and `p` is borrowed until all are done.
+            c: unsafe { MatMut::new(p.c.at(i, j), rows, cols, p.c.row_stride(), p.c.col_stride()) },
+        };
+        five_loops(kernel, &mut block, Scratch::take);
+    });
+}
+
+/// C cut into blocks of `rows × cols`, those at the far edges smaller.
+#[derive(Debug, PartialEq, Eq)]
+struct Grid {
+    rows: usize,
+    cols: usize,
+    /// Blocks in a column of blocks.
+    down: usize,
+    /// Blocks in a row of blocks.
+    right: usize,
+}
+
+impl Grid {
+    /// About `wanted` blocks of whole tiles, as square as possible: each cut halves the longer
+    /// side, because the packing that blocks repeat grows with their circumference.
+    fn new(m: usize, n: usize, mr: usize, nr: usize, wanted: usize) -> Grid {
+        let (mut rows, mut cols) = (m, n);
+        let (mut down, mut right) = (1, 1);
+        while down * right < wanted {
+            if rows >= cols && rows > mr {
+                down += 1;
+                rows = m.div_ceil(down).next_multiple_of(mr);
+            } else if cols > nr {
+                right += 1;
+                cols = n.div_ceil(right).next_multiple_of(nr);
+            } else {
+                break;
+            }
+        }
+        Grid { rows, cols, down: m.div_ceil(rows), right: n.div_ceil(cols) }
+    }
+
+    fn tickets(&self) -> usize {
+        self.down * self.right
+    }
+
+    /// First row and column of a block: down the columns of C first.
+    fn origin(&self, ticket: usize) -> (usize, usize) {
+        (ticket % self.down * self.rows, ticket / self.down * self.cols)
+    }
+}
