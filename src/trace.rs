@@ -104,6 +104,6 @@ pub fn call(line: &CallLine<'_>) {
 
 /// One `write`, so that lines of several threads and processes do not mix. A closed standard
 /// error is nobody's fault.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
