@@ -1,0 +1,157 @@
+//! Reading what `cargo test -- --show-output` prints.
+
+use crate::shell::Finished;
+use crate::tally::Tally;
+use anyhow::{Result, ensure};
+
+/// Lines of a failed test's output that are worth showing.
+const SHOWN: usize = 20;
+
+/// Counts the tests of those test programs whose source file is `wanted`; documentation tests
+/// have none: their file is "".
+///
+/// A test that prints a line `SKIPPED: reason` and passes counts as skipped.
+pub fn count(done: &Finished, wanted: impl Fn(&str) -> bool) -> Result<Tally> {
+    let programs = programs(&done.text);
+    let mut tally = Tally::default();
+    for program in programs.iter().filter(|program| wanted(program.file)) {
+        tally.add(program.tally());
+    }
+    // A source that does not compile, a program that crashed: no test failed by name.
+    let tests_failed = programs.iter().any(|program| !program.failed.is_empty());
+    ensure!(
+        !programs.is_empty() && (done.status.success() || tests_failed),
+        "{} ended with {}\n{}",
+        done.command,
+        done.status,
+        done.tail()
+    );
+    Ok(tally)
+}
+
+/// The part of one test program.
+#[derive(Debug, Default)]
+struct Program<'a> {
+    /// Its source file.
+    file: &'a str,
+    /// From its last line.
+    passed: usize,
+    ignored: usize,
+    /// Names of the failed tests.
+    failed: Vec<&'a str>,
+    /// What each test printed, by name.
+    output: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+fn programs(text: &str) -> Vec<Program<'_>> {
+    let mut programs: Vec<Program<'_>> = Vec::new();
+    for line in text.lines() {
+        let word = line.trim_start();
+        if let Some(program) = word.strip_prefix("Running ") {
+            // "Running unittests src/lib.rs (…)" or "Running tests/house.rs (…)".
+            let file = program.split(" (").next().unwrap_or("");
+            let file = file.strip_prefix("unittests ").unwrap_or(file);
+            programs.push(Program { file, ..Program::default() });
+        } else if word.starts_with("Doc-tests ") {
+            programs.push(Program::default());
+        }
+        let Some(program) = programs.last_mut() else { continue };
+        if let Some(result) = line.strip_prefix("test result: ") {
+            program.passed = number_before(result, " passed");
+            program.ignored = number_before(result, " ignored");
+        } else if let Some(test) = line.strip_prefix("test ") {
+            program.failed.extend(test.strip_suffix(" ... FAILED"));
+        } else if let Some(heading) = line.strip_prefix("---- ") {
+            program.output.push((heading.split(' ').next().unwrap_or(""), Vec::new()));
+        } else if let Some((_, said)) = program.output.last_mut() {
+            said.push(line);
+        }
+    }
+    programs
+}
+
+impl Program<'_> {
+    fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for name in &self.failed {
+            let said = self.output.iter().find(|(test, _)| test == name);
+            let said = said.map_or(&[][..], |(_, lines)| &lines[..lines.len().min(SHOWN)]);
+            tally.failed.push(format!("{}: {name}\n{}", self.file, said.join("\n")));
+        }
+        for (name, said) in &self.output {
+            let reason = said.iter().find_map(|line| line.strip_prefix("SKIPPED: "));
+            if let (Some(reason), false) = (reason, self.failed.contains(name)) {
+                tally.skip(&format!("{}: {name}", self.file), reason);
+            }
+        }
+        tally.passed = self.passed - tally.skipped.len().min(self.passed);
+        for _ in 0..self.ignored {
+            tally.skip(self.file, "a test is marked #[ignore]");
+        }
+        tally
+    }
+}
+
+/// The number in front of `word`.
+fn number_before(text: &str, word: &str) -> usize {
+    let number = text.split(word).next().and_then(|before| before.rsplit(' ').next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\
+   Compiling npublas v0.1.0
+     Running unittests src/lib.rs (target/debug/deps/npublas-1)
+
+running 3 tests
+test a::one ... ok
+test a::two ... FAILED
+test a::three ... ok
+
+successes:
+
+---- a::three stdout ----
+some words
+SKIPPED: no such CPU
+SKIPPED: nor such a one
+
+successes:
+    a::one
+    a::three
+
+failures:
+
+---- a::two stdout ----
+left is not right
+
+failures:
+    a::two
+
+test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s
+
+     Running tests/device_gemm.rs (target/debug/deps/device_gemm-1)
+test result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
+   Doc-tests npublas
+test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
+";
+
+    #[test]
+    fn counts_by_program() {
+        let programs = programs(OUTPUT);
+        assert_eq!(programs.len(), 3);
+        let files: Vec<&str> = programs.iter().map(|program| program.file).collect();
+        assert_eq!(files, ["src/lib.rs", "tests/device_gemm.rs", ""]);
+        assert_eq!(programs[1].tally().passed, 7);
+        assert_eq!(programs[2].tally().passed, 1);
+
+        let first = programs[0].tally();
+        assert_eq!(first.passed, 1);
+        assert_eq!(first.failed.len(), 1);
+        assert!(first.failed[0].contains("left is not right"), "{first:?}");
+        assert_eq!(first.skipped[0], "src/lib.rs: a::three: no such CPU");
+        assert_eq!(first.skipped.len(), 2, "one skipped, one ignored: {first:?}");
+    }
+}
