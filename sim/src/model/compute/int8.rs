@@ -1,4 +1,8 @@
-//! int8 products: 32 kernels against all positions, on the best unit of this machine.
+//! int8 products: 32 kernels against all positions, exact.
+
+use super::unit::Unit;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
 
 /// Kernels of one output group.
 pub const LANES: usize = 32;
@@ -10,56 +14,20 @@ const CHANNELS: usize = 32;
 /// int8 features, row-major, padded with zero rows.
 #[derive(Debug)]
 pub struct Features {
+    unit: Unit,
     rows: usize,
     channels: usize,
     values: Vec<i8>,
-    unit: Unit,
-}
-
-/// Which code multiplies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Plain Rust.
-    Portable,
-    /// 16-bit pairs (`vpmaddwd`).
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// 8-bit quadruples (`vpdpbusd`).
-    #[cfg(target_arch = "x86_64")]
-    Vnni,
-}
-
-impl Unit {
-    /// All units that this machine has, best first.
-    pub fn available() -> Vec<Self> {
-        let mut units = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
-                units.push(Unit::Vnni);
-            }
-            if is_x86_feature_detected!("avx2") {
-                units.push(Unit::Avx2);
-            }
-        }
-        units.push(Unit::Portable);
-        units
-    }
 }
 
 impl Features {
-    /// Takes `rows` positions of `channels` bytes each.
-    pub fn new(rows: usize, channels: usize, bytes: &[u8]) -> Self {
-        Self::on(Unit::available()[0], rows, channels, bytes)
-    }
-
-    /// The same for one unit, which must be available.
-    fn on(unit: Unit, rows: usize, channels: usize, bytes: &[u8]) -> Self {
+    /// Takes `rows` positions of `channels` bytes each. `unit` must be available.
+    pub fn new(unit: Unit, rows: usize, channels: usize, bytes: &[u8]) -> Self {
         let mut values = vec![0; rows.next_multiple_of(ROWS) * channels];
         for (value, &byte) in values.iter_mut().zip(&bytes[..rows * channels]) {
             *value = byte as i8;
         }
-        Features { rows, channels, values, unit }
+        Features { unit, rows, channels, values }
     }
 
     /// Positions.
@@ -67,73 +35,88 @@ impl Features {
         self.rows
     }
 
-    /// Sums of all positions with the kernels of one output group, exact.
+    /// Sums of all positions with the kernels of one output group.
     pub fn multiply(&self, weights: &[u8]) -> Vec<i32> {
-        let mut sums = vec![0; self.values.len() / self.channels * LANES];
-        let blocks =
-            self.values.chunks_exact(ROWS * self.channels).zip(sums.chunks_exact_mut(ROWS * LANES));
+        let mut sums = vec![[0; LANES]; self.values.len() / self.channels];
         match self.unit {
             Unit::Portable => {
                 let pairs = pairs(weights);
-                blocks.for_each(|(rows, sums)| portable(rows, &pairs, sums));
+                self.blocks(&mut sums, |rows, sums| portable(rows, &pairs, sums));
             }
             #[cfg(target_arch = "x86_64")]
             Unit::Avx2 => {
                 let pairs = pairs(weights);
-                // SAFETY: the unit is only chosen when AVX2 is there.
-                blocks.for_each(|(rows, sums)| unsafe { super::x86::avx2(rows, &pairs, sums) });
+                // SAFETY: the unit is available, so AVX2 is there.
+                self.blocks(&mut sums, |rows, sums| unsafe { x86::int8_avx2(rows, &pairs, sums) });
             }
             #[cfg(target_arch = "x86_64")]
-            Unit::Vnni => {
+            Unit::Avx512 => {
                 let quads = quads(weights);
-                // SAFETY: the unit is only chosen when AVX-512F and AVX-512VNNI are there.
-                blocks.for_each(|(rows, sums)| unsafe { super::x86::vnni(rows, &quads, sums) });
+                // SAFETY: the unit is available, so AVX-512F and AVX-512VNNI are there.
+                self.blocks(&mut sums, |rows, sums| unsafe {
+                    x86::int8_avx512(rows, &quads, sums);
+                });
             }
         }
+        let mut sums = sums.into_flattened();
         sums.truncate(self.rows * LANES);
         sums
+    }
+
+    /// Calls `kernel` for every [`ROWS`] positions.
+    fn blocks(
+        &self,
+        sums: &mut [[i32; LANES]],
+        kernel: impl Fn([&[i8]; ROWS], &mut [[i32; LANES]; ROWS]),
+    ) {
+        let rows = self.values.chunks_exact(ROWS * self.channels);
+        for (rows, sums) in rows.zip(sums.as_chunks_mut().0) {
+            kernel(std::array::from_fn(|row| &rows[row * self.channels..][..self.channels]), sums);
+        }
     }
 }
 
 /// Weights as 16-bit integers, two channels of a kernel side by side, kernels next to each other.
-fn pairs(weights: &[u8]) -> Vec<i16> {
-    let mut pairs = vec![0; weights.len()];
-    interleave(weights, 2, |at, weight| pairs[at] = i16::from(weight as i8));
+fn pairs(weights: &[u8]) -> Vec<[i16; 2 * LANES]> {
+    let mut pairs = vec![[0; 2 * LANES]; weights.len() / (2 * LANES)];
+    interleave(weights, |channel, lane, weight| {
+        pairs[channel / 2][2 * lane + channel % 2] = i16::from(weight as i8);
+    });
     pairs
 }
 
 /// Weights with four channels of a kernel side by side, kernels next to each other, offset by 128
 /// so that they are unsigned.
 #[cfg(target_arch = "x86_64")]
-fn quads(weights: &[u8]) -> Vec<u8> {
-    let mut quads = vec![0; weights.len()];
-    interleave(weights, 4, |at, weight| quads[at] = weight ^ 0x80);
+fn quads(weights: &[u8]) -> Vec<[u8; 4 * LANES]> {
+    let mut quads = vec![[0; 4 * LANES]; weights.len() / (4 * LANES)];
+    interleave(weights, |channel, lane, weight| {
+        quads[channel / 4][4 * lane + channel % 4] = weight ^ 0x80;
+    });
     quads
 }
 
-/// Calls `place(index, weight)` with the index of each weight in an order of `step` channels,
-/// then kernels, then the other channels.
+/// Calls `place(channel, kernel, weight)` for every weight of the blocks.
 #[inline(always)]
-fn interleave(weights: &[u8], step: usize, mut place: impl FnMut(usize, u8)) {
-    for (block, weights) in weights.chunks_exact(LANES * CHANNELS).enumerate() {
-        for (lane, weights) in weights.chunks_exact(CHANNELS).enumerate() {
+fn interleave(weights: &[u8], mut place: impl FnMut(usize, usize, u8)) {
+    for (block, weights) in weights.as_chunks::<{ LANES * CHANNELS }>().0.iter().enumerate() {
+        for (lane, weights) in weights.as_chunks::<CHANNELS>().0.iter().enumerate() {
             for (channel, &weight) in weights.iter().enumerate() {
-                let rest = block * CHANNELS + channel / step * step;
-                place(rest * LANES + lane * step + channel % step, weight);
+                place(block * CHANNELS + channel, lane, weight);
             }
         }
     }
 }
 
-/// [`ROWS`] positions against all lanes.
-fn portable(rows: &[i8], pairs: &[i16], sums: &mut [i32]) {
-    let channels = rows.len() / ROWS;
-    for (row, sums) in rows.chunks_exact(channels).zip(sums.chunks_exact_mut(LANES)) {
-        for (features, weights) in row.chunks_exact(2).zip(pairs.chunks_exact(2 * LANES)) {
-            let (even, odd) = (i32::from(features[0]), i32::from(features[1]));
-            for (sum, pair) in sums.iter_mut().zip(weights.as_chunks::<2>().0) {
-                *sum += even * i32::from(pair[0]) + odd * i32::from(pair[1]);
-            }
+/// Plain Rust.
+fn portable(rows: [&[i8]; ROWS], pairs: &[[i16; 2 * LANES]], sums: &mut [[i32; LANES]; ROWS]) {
+    for (row, sums) in rows.into_iter().zip(sums) {
+        for (features, weights) in row.as_chunks::<2>().0.iter().zip(pairs) {
+            let [even, odd] = features.map(i32::from);
+            *sums = std::array::from_fn(|lane| {
+                let (first, second) = (weights[2 * lane], weights[2 * lane + 1]);
+                sums[lane] + even * i32::from(first) + odd * i32::from(second)
+            });
         }
     }
 }
@@ -172,7 +155,7 @@ mod tests {
             for (rows, channels) in [(1, 32), (7, 64), (8, 32), (17, 96), (40, 1024)] {
                 let features = pattern(rows * channels, rows as u32);
                 let weights = pattern(LANES * channels, 77);
-                let got = Features::on(unit, rows, channels, &features).multiply(&weights);
+                let got = Features::new(unit, rows, channels, &features).multiply(&weights);
                 let expected = slow(rows, channels, &features, &weights);
                 assert_eq!(got, expected, "{unit:?} {rows}x{channels}");
             }
@@ -186,7 +169,7 @@ mod tests {
             for (feature, weight) in [(0x80, 0x80), (0x80, 0x7f), (0x7f, 0x80), (0x7f, 0x7f)] {
                 let features = vec![feature; channels];
                 let weights = vec![weight; channels * LANES];
-                let got = Features::on(unit, 1, channels, &features).multiply(&weights);
+                let got = Features::new(unit, 1, channels, &features).multiply(&weights);
                 let one = i32::from(feature as i8) * i32::from(weight as i8);
                 assert_eq!(got, [one * channels as i32; LANES], "{unit:?}");
             }

@@ -13,6 +13,7 @@
 
 mod exact;
 mod int8;
+mod unit;
 mod wide;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -43,10 +44,11 @@ pub enum Sums {
 impl Features {
     /// Takes `rows` positions of `channels` elements each, row-major, as they lie in memory.
     pub fn new(input: Input, rows: usize, channels: usize, bytes: &[u8]) -> Self {
+        let unit = unit::Unit::best();
         match input {
-            Input::Int8 => Features::Int8(int8::Features::new(rows, channels, bytes)),
+            Input::Int8 => Features::Int8(int8::Features::new(unit, rows, channels, bytes)),
             Input::Int16 | Input::Fp16 => {
-                Features::Wide(wide::Features::new(input, rows, channels, bytes))
+                Features::Wide(wide::Features::new(unit, input, rows, channels, bytes))
             }
         }
     }

@@ -9,18 +9,22 @@ use half::f16;
 
 use super::Sums;
 use super::exact::{self, Spread};
+use super::unit::Unit;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
 use crate::model::precision::Input;
 
 /// Kernels of one output group.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 /// Positions computed at once; features are padded to a multiple.
-const ROWS: usize = 4;
+pub const ROWS: usize = 4;
 /// Channels of one weight block, and products of one exact sum.
 const CHANNELS: usize = 32;
 
 /// Features as doubles, row-major, padded with zero rows.
 #[derive(Debug)]
 pub struct Features {
+    unit: Unit,
     input: Input,
     rows: usize,
     channels: usize,
@@ -37,8 +41,8 @@ struct Weights {
 }
 
 impl Features {
-    /// Takes `rows` positions of `channels` elements each.
-    pub fn new(input: Input, rows: usize, channels: usize, bytes: &[u8]) -> Self {
+    /// Takes `rows` positions of `channels` elements each. `unit` must be available.
+    pub fn new(unit: Unit, input: Input, rows: usize, channels: usize, bytes: &[u8]) -> Self {
         let mut values = vec![0.0; rows.next_multiple_of(ROWS) * channels];
         for (value, &bytes) in values[..rows * channels].iter_mut().zip(bytes.as_chunks().0) {
             *value = widen(input, bytes);
@@ -47,7 +51,7 @@ impl Features {
             Input::Fp16 => values.chunks_exact(CHANNELS).map(Spread::of).collect(),
             Input::Int8 | Input::Int16 => Vec::new(),
         };
-        Features { input, rows, channels, values, spreads }
+        Features { unit, input, rows, channels, values, spreads }
     }
 
     /// Positions.
@@ -59,53 +63,77 @@ impl Features {
     pub fn multiply(&self, weights: &[u8]) -> Sums {
         let weights = Weights::new(self.input, self.channels, weights);
         match self.input {
-            Input::Fp16 => Sums::Float(self.blocks(&weights, |first, rows, weights, sums| {
-                self.float_block(first, rows, weights, sums);
+            Input::Fp16 => Sums::Float(self.blocks(|first, sums| {
+                self.float_block(first, &weights, sums);
             })),
-            Input::Int8 | Input::Int16 => {
-                Sums::Int(self.blocks(&weights, |_, rows, weights, sums| {
-                    integer_block(rows, weights, sums);
-                }))
-            }
+            Input::Int8 | Input::Int16 => Sums::Int(self.blocks(|first, sums| {
+                // at most 16384 products of at most 2^30: exact, and `as` saturates
+                let wide = self.accumulate(first, 0, &weights.values);
+                *sums = wide.map(|row| row.map(|sum| sum as i32));
+            })),
         }
     }
 
-    /// Calls `block(first row, its rows of features, weights, sums)` for every [`ROWS`] rows.
-    fn blocks<T: Clone + Default>(
-        &self,
-        weights: &Weights,
-        block: impl Fn(usize, &[f64], &Weights, &mut [T]),
-    ) -> Vec<T> {
-        let mut sums = vec![T::default(); self.values.len() / self.channels * LANES];
-        let rows = self.values.chunks_exact(ROWS * self.channels);
-        for (index, (rows, sums)) in rows.zip(sums.chunks_exact_mut(ROWS * LANES)).enumerate() {
-            block(index * ROWS, rows, weights, sums);
+    /// Calls `block(first position, its sums)` for every [`ROWS`] positions.
+    fn blocks<T: Copy + Default>(&self, block: impl Fn(usize, &mut [[T; LANES]; ROWS])) -> Vec<T> {
+        let mut sums = vec![[T::default(); LANES]; self.values.len() / self.channels];
+        for (index, sums) in sums.as_chunks_mut().0.iter_mut().enumerate() {
+            block(index * ROWS, sums);
         }
+        let mut sums = sums.into_flattened();
         sums.truncate(self.rows * LANES);
         sums
     }
 
     /// Group sums, each rounded once, added in single precision.
-    fn float_block(&self, first: usize, rows: &[f64], weights: &Weights, sums: &mut [f32]) {
+    fn float_block(&self, first: usize, weights: &Weights, sums: &mut [[f32; LANES]; ROWS]) {
         let groups = self.channels / CHANNELS;
-        for group in 0..groups {
-            let weights_of_group = &weights.values[group * CHANNELS..][..CHANNELS];
-            let mut exact_sums = [[0.0; LANES]; ROWS];
-            accumulate(rows, group * CHANNELS, weights_of_group, &mut exact_sums);
-            let kernels = &weights.spreads[group];
-            for (row, group_sums) in exact_sums.iter_mut().enumerate() {
+        for (group, kernels) in weights.spreads.iter().enumerate() {
+            let channel = group * CHANNELS;
+            let weights = &weights.values[channel..][..CHANNELS];
+            let mut group_sums = self.accumulate(first, channel, weights);
+            for (row, group_sums) in group_sums.iter_mut().enumerate() {
                 let position = self.spreads[(first + row) * groups + group];
                 for (lane, sum) in group_sums.iter_mut().enumerate() {
                     if !exact::fits(position, kernels[lane]) {
-                        let features = &rows[row * self.channels + group * CHANNELS..][..CHANNELS];
-                        *sum = exact::sum(features, weights_of_group.iter().map(|w| w[lane]));
+                        let features = self.row(first + row, channel, CHANNELS);
+                        *sum = exact::sum(features, weights.iter().map(|w| w[lane]));
                     }
                 }
-                for (sum, &exact) in sums[row * LANES..].iter_mut().zip(group_sums.iter()) {
-                    *sum += exact as f32;
-                }
+            }
+            for (sum, &group_sum) in
+                sums.as_flattened_mut().iter_mut().zip(group_sums.as_flattened())
+            {
+                *sum += group_sum as f32;
             }
         }
+    }
+
+    /// Channels of one position.
+    fn row(&self, row: usize, first: usize, count: usize) -> &[f64] {
+        &self.values[row * self.channels + first..][..count]
+    }
+
+    /// Sums of [`ROWS`] positions from `row` on, over the channels of `weights`, which start at
+    /// `channel`.
+    fn accumulate(
+        &self,
+        row: usize,
+        channel: usize,
+        weights: &[[f64; LANES]],
+    ) -> [[f64; LANES]; ROWS] {
+        let rows = std::array::from_fn(|i| self.row(row + i, channel, weights.len()));
+        let mut sums = [[0.0; LANES]; ROWS];
+        match self.unit {
+            Unit::Portable => portable(rows, weights, &mut sums),
+            // SAFETY: the unit is available, so AVX2 and FMA are there.
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2 => unsafe { x86::wide_avx2(rows, weights, &mut sums) },
+            // SAFETY: the unit is available, so AVX-512F is there.
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx512 => unsafe { x86::wide_avx512(rows, weights, &mut sums) },
+        }
+        sums
     }
 }
 
@@ -131,86 +159,13 @@ impl Weights {
     }
 }
 
-/// Sums of integers: at most 16384 products of at most 2^30, exact in double precision.
-fn integer_block(rows: &[f64], weights: &Weights, sums: &mut [i32]) {
-    let mut wide = [[0.0; LANES]; ROWS];
-    accumulate(rows, 0, &weights.values, &mut wide);
-    for (sum, &wide) in sums.iter_mut().zip(wide.as_flattened()) {
-        *sum = wide as i32; // saturates
-    }
-}
-
-/// Adds the products of [`ROWS`] rows, from channel `first` on, with `weights`.
-fn accumulate(
-    rows: &[f64],
-    first: usize,
-    weights: &[[f64; LANES]],
-    sums: &mut [[f64; LANES]; ROWS],
-) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: AVX-512F was just found.
-            return unsafe { accumulate_avx512(rows, first, weights, sums) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: AVX2 was just found.
-            return unsafe { accumulate_avx2(rows, first, weights, sums) };
+/// Plain Rust. Products are exact, so fused and separate additions give the same sums.
+fn portable(rows: [&[f64]; ROWS], weights: &[[f64; LANES]], sums: &mut [[f64; LANES]; ROWS]) {
+    for (row, sums) in rows.into_iter().zip(sums) {
+        for (feature, weights) in row.iter().zip(weights) {
+            *sums = std::array::from_fn(|lane| sums[lane] + feature * weights[lane]);
         }
     }
-    accumulate_body(rows, first, weights, sums);
-}
-
-/// [`accumulate_body`] compiled for AVX-512.
-///
-/// # Safety
-/// The machine must have AVX-512F.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn accumulate_avx512(
-    rows: &[f64],
-    first: usize,
-    weights: &[[f64; LANES]],
-    sums: &mut [[f64; LANES]; ROWS],
-) {
-    accumulate_body(rows, first, weights, sums);
-}
-
-/// [`accumulate_body`] compiled for AVX2.
-///
-/// # Safety
-/// The machine must have AVX2.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn accumulate_avx2(
-    rows: &[f64],
-    first: usize,
-    weights: &[[f64; LANES]],
-    sums: &mut [[f64; LANES]; ROWS],
-) {
-    accumulate_body(rows, first, weights, sums);
-}
-
-#[inline(always)]
-fn accumulate_body(
-    rows: &[f64],
-    first: usize,
-    weights: &[[f64; LANES]],
-    sums: &mut [[f64; LANES]; ROWS],
-) {
-    let channels = rows.len() / ROWS;
-    let rows: [&[f64]; ROWS] =
-        std::array::from_fn(|row| &rows[row * channels + first..][..weights.len()]);
-    let mut local = *sums;
-    for (channel, weights) in weights.iter().enumerate() {
-        for (row, sums) in rows.iter().zip(&mut local) {
-            let feature = row[channel];
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += feature * weight;
-            }
-        }
-    }
-    *sums = local;
 }
 
 /// One operand as a double.
@@ -218,5 +173,39 @@ fn widen(input: Input, bytes: [u8; 2]) -> f64 {
     match input {
         Input::Fp16 => f16::from_le_bytes(bytes).to_f64(),
         Input::Int8 | Input::Int16 => f64::from(i16::from_le_bytes(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn halves(count: usize, seed: u32, spread: u16) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let bits = (state >> 16) as u16;
+            // exponents 15 - spread / 2 … 15 + spread / 2
+            let exponent = 15 - spread / 2 + (bits >> 10) % (spread + 1);
+            bits & 0x83ff | exponent << 10
+        };
+        (0..count).flat_map(|_| next().to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn every_unit_gives_the_same_bits() {
+        for input in [Input::Int16, Input::Fp16] {
+            for (rows, channels) in [(1, 32), (6, 64), (13, 320)] {
+                for spread in [0, 6, 14, 28] {
+                    let features = halves(rows * channels, 1, spread);
+                    let weights = halves(LANES * channels, 2, spread);
+                    let sums = Unit::available().into_iter().map(|unit| {
+                        Features::new(unit, input, rows, channels, &features).multiply(&weights)
+                    });
+                    let sums: Vec<Sums> = sums.collect();
+                    assert!(sums.windows(2).all(|pair| pair[0] == pair[1]), "{input:?} {spread}");
+                }
+            }
+        }
     }
 }
