@@ -10,7 +10,7 @@ use crate::threads::Threads;
 
 /// Whether a product of this shape is large enough to be shared between threads.
 pub fn wants_threads(m: usize, n: usize, k: usize) -> bool {
-    !small::is_small(m, n, k) && m as u128 * n as u128 * k as u128 >= 128 * 128 * 128
+    m as u128 * n as u128 * k as u128 >= 128 * 128 * 128
 }
 
 /// Computes `C ← α·A·B + β·C` on this CPU, with the help of `threads` where given.
@@ -31,22 +31,36 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, kernel: Option<&str>, threads: Opt
         return;
     }
     let kernel = T::of(kernel::chosen(kernel));
-    let mut problem = with_contiguous_rows(problem);
-    if small::is_small(m, n, k) {
-        return small::gemm(kernel, &mut problem);
-    }
+    // The way depends on the shape alone, and is the same for all blocks of a shared product: it
+    // decides where the sum is cut, hence the last bits.
+    let way: Way<T> = if small::is_small(m, n, k) { small::gemm } else { with_packing };
+    let mut problem = if is_better_transposed(&problem) { transposed(problem) } else { problem };
     match threads.filter(|threads| threads.count() > 1 && wants_threads(m, n, k)) {
-        Some(threads) => parallel::gemm(kernel, &mut problem, threads),
-        None => five_loops(kernel, &mut problem, Scratch::take),
+        Some(threads) => parallel::gemm(kernel, &mut problem, threads, way),
+        None => way(kernel, &mut problem),
     }
 }
 
-/// The problem itself, or its transpose `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ` when that is the one whose C has
-/// neighbouring rows side by side.
-fn with_contiguous_rows<T: Kernels>(p: Gemm<'_, T>) -> Gemm<'_, T> {
-    if p.c.row_stride() == 1 || p.c.col_stride() != 1 {
-        return p;
+/// How one thread computes a product.
+pub(super) type Way<T> = fn(&MicroKernel<T>, &mut Gemm<'_, T>);
+
+/// Whether the transpose of the problem suits the kernels better, which want the rows of C side
+/// by side, and those of A too where it is not packed. The bits of the result are the same.
+fn is_better_transposed<T>(p: &Gemm<'_, T>) -> bool {
+    let (m, n) = (p.c.rows(), p.c.cols());
+    if m.min(n) > small::FEW_LINES {
+        return p.c.row_stride() != 1 && p.c.col_stride() == 1;
     }
+    // C is small then, and the longer operand is what counts.
+    match (p.a.row_stride() == 1, p.b.col_stride() == 1) {
+        (true, true) => n > m,
+        (false, false) => m > n,
+        (_, b_is_contiguous) => b_is_contiguous,
+    }
+}
+
+/// `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ`.
+fn transposed<T>(p: Gemm<'_, T>) -> Gemm<'_, T> {
     Gemm {
         alpha: p.alpha,
         a: p.b.t(),
@@ -58,9 +72,14 @@ fn with_contiguous_rows<T: Kernels>(p: Gemm<'_, T>) -> Gemm<'_, T> {
     }
 }
 
+/// The five loops with this thread's memory.
+fn with_packing<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+    five_loops(kernel, p, Scratch::take);
+}
+
 /// The five loops round the micro-kernel, on the calling thread. `take` gives the memory for one
 /// block of A and one of B; when it gives none, not even for small blocks, nothing is packed.
-pub(super) fn five_loops<T: Kernels>(
+fn five_loops<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     take: impl Fn(usize) -> Option<Scratch>,
@@ -183,6 +202,55 @@ impl<T: Kernels> Blocks<T> {
             } else {
                 return None;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mat::{MatMut, MatRef};
+
+    const M: usize = 70;
+    const N: usize = 50;
+    const K: usize = 600;
+
+    /// A product by the five loops, with as much memory as `take` gives.
+    fn run(kernel: &MicroKernel<f32>, take: impl Fn(usize) -> Option<Scratch>) -> Vec<f32> {
+        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
+        let a: Vec<f32> = (0..M * K).map(number).collect();
+        let b: Vec<f32> = (0..K * N).map(number).collect();
+        let mut c: Vec<f32> = (0..M * N).map(number).collect();
+        let mut problem = Gemm {
+            alpha: 0.5,
+            a: MatRef::from_row_major(&a, M, K, K),
+            conj_a: false,
+            b: MatRef::from_col_major(&b, K, N, K),
+            conj_b: false,
+            beta: 2.0,
+            c: MatMut::from_col_major(&mut c, M, N, M),
+        };
+        five_loops(kernel, &mut problem, take);
+        c
+    }
+
+    #[test]
+    fn short_memory_costs_time_only() {
+        for family in kernel::families().filter(|family| family.is_available()) {
+            let kernel = f32::of(family);
+            let plenty = run(kernel, Scratch::take);
+            let panel = kernel.blocking.kc * size_of::<f32>();
+            for lines in [kernel.mr + 2 * kernel.nr, kernel.mr + kernel.nr] {
+                let limit = lines * panel + 64;
+                let little =
+                    run(kernel, |bytes| if bytes <= limit { Scratch::take(bytes) } else { None });
+                let equal = plenty.iter().zip(&little).all(|(x, y)| x.to_bits() == y.to_bits());
+                assert!(equal, "{lines} lines");
+            }
+            let none = run(kernel, |_| None);
+            let close =
+                plenty.iter().zip(&none).all(|(x, y)| (x - y).abs() < 1e-4 * x.abs().max(10.0));
+            assert!(close, "without packing");
         }
     }
 }

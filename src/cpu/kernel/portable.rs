@@ -75,11 +75,17 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
         unsafe { p.cast::<[R; N]>().write_unaligned(self.0) }
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *const R) {}
+    #[inline(always)]
     unsafe fn mask(lanes: usize) -> usize {
         lanes
     }
     #[inline(always)]
     unsafe fn load_masked(p: *const R, mask: usize) -> Self {
+        if mask == N {
+            // SAFETY: all lanes take part.
+            return unsafe { Self::load(p) };
+        }
         let mut lanes = [R::ZERO; N];
         for i in 0..N {
             if i < mask {
