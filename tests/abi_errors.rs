@@ -127,6 +127,33 @@ fn calls(spelling: &Spelling) -> Vec<Call> {
             }
         }
     }
+    // The limits of the integers: nothing may overflow while they are compared.
+    let (max, min) = match spelling.ilp64 {
+        true => (i64::MAX, i64::MIN),
+        false => (i32::MAX.into(), i32::MIN.into()),
+    };
+    for &layout in layouts {
+        for transa in &transpositions[..2] {
+            let (transa, transb) = (*transa, transpositions[0]);
+            let x = Call {
+                layout,
+                transa,
+                transb,
+                m: max,
+                n: max,
+                k: max,
+                lda: max,
+                ldb: max,
+                ldc: max,
+            };
+            for y in [min, min + 1] {
+                calls.extend([Call { m: y, ..x }, Call { n: y, ..x }, Call { k: y, ..x }]);
+            }
+            for y in [min, -1, 0, 1, max - 1] {
+                calls.extend([Call { lda: y, ..x }, Call { ldb: y, ..x }, Call { ldc: y, ..x }]);
+            }
+        }
+    }
     // Calls without an illegal argument would be computed, without matrices.
     calls.retain(|call| expected_number(spelling, call).is_some());
     calls
