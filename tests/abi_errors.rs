@@ -110,19 +110,30 @@ fn calls(spelling: &Spelling) -> Vec<Call> {
                     let pick = |bit: i32, legal, illegal| {
                         if wrong >> bit & 1 == 0 { legal } else { illegal }
                     };
-                    // A leading dimension just below the greatest length that a line can have
-                    // is illegal for some layouts and transpositions and legal for others.
-                    calls.push(Call {
+                    let some = Call {
                         layout,
                         transa,
                         transb,
                         m: pick(0, M, -1),
                         n: pick(1, N, -2),
                         k: pick(2, K, i64::from(i32::MIN)),
+                        // Illegal for some layouts and transpositions, legal for others.
                         lda: pick(3, K, M),
                         ldb: pick(4, K, N),
                         ldc: pick(5, N, 0),
-                    });
+                    };
+                    // Matrices without elements have leading dimensions, too.
+                    let (lda, ldb, ldc) = (pick(3, 1, 0), pick(4, 1, 0), pick(5, 1, 0));
+                    let none = Call {
+                        m: some.m.min(0),
+                        n: some.n.min(0),
+                        k: some.k.min(0),
+                        lda,
+                        ldb,
+                        ldc,
+                        ..some
+                    };
+                    calls.extend([some, none]);
                 }
             }
         }
