@@ -5,6 +5,7 @@
 
 mod abi_support;
 
+use abi_support::call::{COL_MAJOR, ROW_MAJOR};
 use abi_support::{Spelling, build_c, gemm_spellings, have, source};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -23,8 +24,6 @@ struct Call {
     ldc: i64,
 }
 
-const ROW_MAJOR: i32 = 101;
-const COL_MAJOR: i32 = 102;
 /// Sizes of a legal call; no two are alike.
 const M: i64 = 3;
 const N: i64 = 4;

@@ -271,10 +271,12 @@ macro_rules! cblas_real {
             c: *mut $scalar,
             ldc: $int,
         ) {
-            let (alpha, beta) = (&raw const alpha, &raw const beta);
             // SAFETY: the same promise; α and β live on this stack.
             unsafe {
-                cblas($handler, layout, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+                cblas(
+                    $handler, layout, transa, transb, m, n, k, &raw const alpha, a, lda, b, ldb,
+                    &raw const beta, c, ldc,
+                );
             }
         }
     )*};
