@@ -61,20 +61,24 @@ const STEPS: [u32; THRESHOLDS.len()] = {
     steps
 };
 
+/// Greatest inner dimension for which the inner sums of [`overlap`], at most 90 k, fit a u32.
+const MAX_K: usize = u32::MAX as usize / THRESHOLDS[THRESHOLDS.len() - 1] as usize;
+
 /// Whether the product of rows with statistics `a` and columns with statistics `b` over the
 /// inner dimension `k` provably meets the bound under `scheme`, entry by entry.
 ///
 /// Lines of zeros take no part: their results are exact zeros.
 pub fn accepts(scheme: &Scheme, a: &[LineStats], b: &[LineStats], k: usize) -> bool {
-    let Ok(depth) = u32::try_from(k.min(scheme.max_k())) else { return false };
+    if k > scheme.max_k().min(MAX_K) {
+        return false;
+    }
     let (rows, cols) = (classes(a, k), classes(b, k));
-    k <= depth as usize
-        && rows.iter().all(|row| {
-            cols.iter().all(|col| {
-                let (needed, proven) = bounds(scheme, row, col, depth);
-                needed <= proven
-            })
+    rows.iter().all(|row| {
+        cols.iter().all(|col| {
+            let (needed, proven) = bounds(scheme, row, col, k as u32);
+            needed <= proven
         })
+    })
 }
 
 /// 4 E (1 + 2^-40), rounded up, and 4 k_eff L 2^σ for the lines of two classes.
@@ -94,10 +98,7 @@ fn bounds(scheme: &Scheme, row: &Class, col: &Class, k: u32) -> (u128, u128) {
     (needed, proven)
 }
 
-/// L for two lines with these counts.
-///
-/// The inner sums are at most 90 k, which fits a u32 for every k that a scheme's
-/// [`max_k`](Scheme::max_k) allows.
+/// L for two lines with these counts, k at most [`MAX_K`].
 fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> u64 {
     let mut total = 0;
     for (&step, &a) in STEPS.iter().zip(a) {
@@ -158,9 +159,8 @@ mod tests {
 
     #[test]
     fn overlap_holds_the_longest_lines() {
-        let k = I_3S8P.max_k().max(I_4S10P.max_k());
-        let full = [k as u32; THRESHOLDS.len()];
-        assert_eq!(overlap(&full, &full, k as u32), 8100 * k as u64);
+        let full = [MAX_K as u32; THRESHOLDS.len()];
+        assert_eq!(overlap(&full, &full, MAX_K as u32), 8100 * MAX_K as u64);
     }
 
     #[test]
