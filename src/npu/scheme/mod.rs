@@ -38,10 +38,16 @@ impl Scheme {
         self.groups.iter().map(|g| g.count).sum()
     }
 
+    /// Whether no group keeps the product A_p · B_q.
+    pub fn drops(&self, p: usize, q: usize) -> bool {
+        let keeps = |g: &Group| g.weight == p + q && (g.first..g.first + g.count).contains(&p);
+        !self.groups.iter().any(keeps)
+    }
+
     /// The (p, q) of the products that no group keeps.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let all = (1..=self.slices).flat_map(|p| (1..=self.slices).map(move |q| (p, q)));
-        all.filter(|product| !self.groups.iter().any(|g| g.products().any(|p| p == *product)))
+        all.filter(|&(p, q)| self.drops(p, q))
     }
 
     /// Greatest inner dimension whose joined sum surely fits an i64: every digit product is at
