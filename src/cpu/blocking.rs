@@ -8,8 +8,8 @@
 //! The sum is cut by KC, so that the last bits of a result depend on it; MC and NC never show.
 
 /// The three block sizes, in elements.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Blocking {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocking {
     /// Rows of a block of A.
     pub mc: usize,
     /// Longest step of the sum.
@@ -49,5 +49,24 @@ impl Blocking {
         let count = k.div_ceil(self.kc).max(1);
         let step = k.div_ceil(count);
         (0..count).map(move |i| (i * step, step.min(k - i * step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_cover_the_sum_once() {
+        let blocking = Blocking { mc: 1, kc: 8, nc: 1 };
+        for k in 0..100 {
+            let mut end = 0;
+            for (first, length) in blocking.steps(k) {
+                assert_eq!(first, end);
+                assert!(length <= 8 && (length > 0 || k == 0));
+                end += length;
+            }
+            assert_eq!(end, k);
+        }
     }
 }

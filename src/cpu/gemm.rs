@@ -186,3 +186,52 @@ impl<T: Kernels> Blocks<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mat::{MatMut, MatRef};
+
+    const M: usize = 70;
+    const N: usize = 50;
+    const K: usize = 600;
+
+    /// A product by the five loops, with as much memory as `take` gives.
+    fn run(kernel: &MicroKernel<f32>, take: impl Fn(usize) -> Option<Scratch>) -> Vec<f32> {
+        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
+        let a: Vec<f32> = (0..M * K).map(number).collect();
+        let b: Vec<f32> = (0..K * N).map(number).collect();
+        let mut c: Vec<f32> = (0..M * N).map(number).collect();
+        let mut problem = Gemm {
+            alpha: 0.5,
+            a: MatRef::from_row_major(&a, M, K, K),
+            conj_a: false,
+            b: MatRef::from_col_major(&b, K, N, K),
+            conj_b: false,
+            beta: 2.0,
+            c: MatMut::from_col_major(&mut c, M, N, M),
+        };
+        five_loops(kernel, &mut problem, take);
+        c
+    }
+
+    #[test]
+    fn short_memory_costs_time_only() {
+        for family in kernel::families().filter(|family| family.is_available()) {
+            let kernel = f32::of(family);
+            let plenty = run(kernel, Scratch::take);
+            let panel = kernel.blocking.kc * size_of::<f32>();
+            for lines in [kernel.mr + 2 * kernel.nr, kernel.mr + kernel.nr] {
+                let limit = lines * panel + 64;
+                let little =
+                    run(kernel, |bytes| if bytes <= limit { Scratch::take(bytes) } else { None });
+                let equal = plenty.iter().zip(&little).all(|(x, y)| x.to_bits() == y.to_bits());
+                assert!(equal, "{lines} lines");
+            }
+            let none = run(kernel, |_| None);
+            let close =
+                plenty.iter().zip(&none).all(|(x, y)| (x - y).abs() < 1e-4 * x.abs().max(10.0));
+            assert!(close, "without packing");
+        }
+    }
+}

@@ -112,3 +112,63 @@ unsafe fn pack_last<T: Scalar, const W: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packs lines of consecutive numbers and compares every place of the panels, the zeros that
+    /// fill the last one and the guard behind it.
+    fn check<const W: usize>(lines: usize, k: usize, across: isize, along: isize) {
+        let guard = -7.0;
+        let padded = lines.next_multiple_of(W) * k;
+        let first = 5000;
+        let source: Vec<f64> = (0..2 * first as i32).map(f64::from).collect();
+        let mut panels = vec![guard; padded + W];
+        // SAFETY: no line goes further than `first` from the middle of `source`.
+        unsafe {
+            pack::<f64, W>(
+                source.as_ptr().add(first),
+                across,
+                along,
+                lines,
+                k,
+                panels.as_mut_ptr(),
+            );
+        }
+        for line in 0..lines.next_multiple_of(W) {
+            for l in 0..k {
+                let expected = if line < lines {
+                    (first as isize + line as isize * across + l as isize * along) as f64
+                } else {
+                    0.0
+                };
+                assert_eq!(panels[line / W * W * k + l * W + line % W], expected);
+            }
+        }
+        assert!(panels[padded..].iter().all(|&x| x == guard), "written behind the last panel");
+    }
+
+    #[test]
+    fn panels_hold_every_line_of_every_stride() {
+        for lines in [0, 1, 5, 6, 7, 12, 16, 17, 35] {
+            for k in [0, 1, 2, 7, 8, 9, 33] {
+                for (across, along) in [
+                    (1, 50),
+                    (40, 1),
+                    (3, 100),
+                    (1, -50),
+                    (-40, 1),
+                    (-1, -45),
+                    (40, -1),
+                    (0, 1),
+                    (1, 0),
+                ] {
+                    check::<4>(lines, k, across, along);
+                    check::<6>(lines, k, across, along);
+                    check::<16>(lines, k, across, along);
+                }
+            }
+        }
+    }
+}

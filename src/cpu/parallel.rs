@@ -78,3 +78,33 @@ impl Grid {
         (ticket % self.down * self.rows, ticket / self.down * self.cols)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_covers_c_once_with_whole_tiles() {
+        let sizes = [1, 3, 16, 17, 100, 640, 1023];
+        for m in sizes {
+            for n in sizes {
+                for wanted in [1, 2, 8, 28] {
+                    let grid = Grid::new(m, n, 16, 6, wanted);
+                    assert!(grid.rows.is_multiple_of(16) || grid.down == 1, "{grid:?}");
+                    assert!(grid.cols.is_multiple_of(6) || grid.right == 1, "{grid:?}");
+                    let mut covered = vec![0; m * n];
+                    for ticket in 0..grid.tickets() {
+                        let (i, j) = grid.origin(ticket);
+                        assert!(i < m && j < n, "an empty block of {grid:?}");
+                        for j in j..(j + grid.cols).min(n) {
+                            for i in i..(i + grid.rows).min(m) {
+                                covered[i + j * m] += 1;
+                            }
+                        }
+                    }
+                    assert!(covered.iter().all(|&times| times == 1), "{grid:?}");
+                }
+            }
+        }
+    }
+}

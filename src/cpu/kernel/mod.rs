@@ -2,7 +2,7 @@
 //!
 //! A family is one file with the vectors of one instruction set and one line in [`FAMILIES`].
 
-use super::blocking::Blocking;
+pub use super::blocking::Blocking;
 use super::pack::{Pack, pack};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
@@ -71,7 +71,7 @@ pub fn chosen(limit: Option<&str>) -> &'static Family {
 pub trait Kernels: Scalar {
     /// Those of one family.
     #[doc(hidden)]
-    fn of(family: &'static Family) -> &'static MicroKernel<Self>;
+    fn of(family: &Family) -> &MicroKernel<Self>;
     /// Real and imaginary part; the latter is 0 for real types.
     #[doc(hidden)]
     fn parts(self) -> (Self::Real, Self::Real);
@@ -80,7 +80,7 @@ pub trait Kernels: Scalar {
 macro_rules! kernels {
     ($($t:ty: $field:ident, $x:ident => $parts:expr;)*) => {$(
         impl Kernels for $t {
-            fn of(family: &'static Family) -> &'static MicroKernel<Self> {
+            fn of(family: &Family) -> &MicroKernel<Self> {
                 &family.$field
             }
             #[inline(always)]
@@ -167,6 +167,16 @@ impl<T: Kernels> MicroKernel<T> {
                 if MV > 1 { parts::<T, I, V, 2, P, NR>() } else { parts::<T, I, V, 1, P, NR>() },
             ],
         }
+    }
+
+    /// Rows and columns of a full tile, MR and NR.
+    pub fn tile(&self) -> (usize, usize) {
+        (self.mr, self.nr)
+    }
+
+    /// Sizes of the blocks.
+    pub fn blocking(&self) -> Blocking {
+        self.blocking
     }
 
     /// The kernel for a tile of `rows ≤ MR` and `cols ≤ NR`, operands of any strides, and how

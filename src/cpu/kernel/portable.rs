@@ -80,6 +80,10 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
     }
     #[inline(always)]
     unsafe fn load_masked(p: *const R, mask: usize) -> Self {
+        if mask == N {
+            // SAFETY: all lanes take part.
+            return unsafe { Self::load(p) };
+        }
         let mut lanes = [R::ZERO; N];
         for i in 0..N {
             if i < mask {
