@@ -31,6 +31,9 @@ pub trait Chip: Sync + fmt::Debug {
     /// `dst` is the whole tile of `depth × cols` bytes with `cols` a multiple of
     /// [`Limits::col_align`], `col < cols`. Bytes of other columns are not touched, so a tile
     /// of zeros with some columns packed is zero in the others.
+    ///
+    /// # Panics
+    /// When a length is not such a multiple, or the column is not in the tile.
     fn pack_b_line(&self, line: &[i8], col: usize, dst: &mut [u8]);
 
     /// The register commands of one task.

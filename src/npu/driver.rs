@@ -15,7 +15,9 @@ pub trait Driver: Sync + fmt::Debug {
 
 /// One open file of a device node: an address space and a queue that keeps at most one core busy.
 ///
-/// Dropping a context gives everything back in an order that the kernel survives.
+/// Dropping a context gives everything back in an order that the kernel survives. Its buffers
+/// may outlive it. In a forked child a context and its buffers are still the parent's: calls
+/// fail with [`DriverError::Gone`], and dropping leaves the device alone.
 pub trait Context: Send + fmt::Debug {
     /// A new buffer of at least `len` bytes, zeroed, mapped into this context's address space.
     fn allocate(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError>;
@@ -47,7 +49,8 @@ pub struct TaskRef {
 }
 
 /// A DMA buffer that owns its handle and its mapping. The device may change its contents at any
-/// time, so it is only ever copied from and to, never borrowed.
+/// time, so it is only ever copied from and to, never borrowed. Threads may copy at once as long
+/// as none writes bytes that another copies.
 pub trait Buffer: Send + Sync + fmt::Debug {
     /// Address of the first byte as the device sees it.
     fn iova(&self) -> u32;

@@ -27,8 +27,8 @@ mod ioctl {
     nix::ioctl_write_ptr!(rocket_fini_bo, DRM, ROCKET_FINI_BO, RocketFiniBo);
 }
 
-/// Longest single wait. Rocket before Linux 7.1 returns what is left of the wait as an `int` of
-/// jiffies, which must not overflow into the error range.
+/// Longest wait. Older versions of rocket return what is left of it, in jiffies, as an `int`,
+/// which must not overflow into the range of errors.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// An open device node.

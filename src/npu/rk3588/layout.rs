@@ -1,6 +1,6 @@
 //! The order of B in memory.
 
-/// Columns of a block of packed B, which the 32 output lanes work on at once.
+/// Columns of a block of packed B: the kernels that the chip works on at once.
 pub const BLOCK_COLS: usize = 32;
 /// Depth of a block of packed B.
 pub const BLOCK_DEPTH: usize = 32;

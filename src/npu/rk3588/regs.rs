@@ -88,7 +88,12 @@ macro_rules! registers {
             const NAME: &'static str = $name;
             fn value(&self) -> Result<u32, EncodeError> {
                 assemble(Self::NAME, &[
-                    $(Field { name: stringify!($field), high: $high, low: $low, value: self.$field },)*
+                    $(Field {
+                        name: stringify!($field),
+                        high: $high,
+                        low: $low,
+                        value: self.$field,
+                    },)*
                 ])
             }
         }
@@ -183,7 +188,9 @@ DpuBsOwCfg = Dpu 0x4050 "DPU_BS_OW_CFG" {
     od_bypass 1:1, size_e_0 4:2, size_e_1 7:5, size_e_2 10:8, tp_org_en 27:27
 }
 DpuBsOwOp = Dpu 0x4054 "DPU_BS_OW_OP" { value 31:0 }
-DpuWdmaSize0 = Dpu 0x4058 "DPU_WDMA_SIZE_0" { channel_minus_1 12:0, size_c 26:16, tp_precision 27:27 }
+DpuWdmaSize0 = Dpu 0x4058 "DPU_WDMA_SIZE_0" {
+    channel_minus_1 12:0, size_c 26:16, tp_precision 27:27
+}
 DpuWdmaSize1 = Dpu 0x405c "DPU_WDMA_SIZE_1" { height_minus_1 28:16, width_minus_1 12:0 }
 DpuBnCfg = Dpu 0x4060 "DPU_BN_CFG" {
     bypass 0:0, alu_bypass 1:1, mul_bypass 4:4, relu_bypass 6:6, alu_src 8:8, alu_algo 19:16
@@ -229,7 +236,9 @@ RdmaFeatureModeCfg = Rdma 0x5044 "RDMA_FEATURE_MODE_CFG" {
 RdmaSrcDmaCfg = Rdma 0x5048 "RDMA_SRC_DMA_CFG" { value 31:0 }
 RdmaSurfNotch = Rdma 0x504c "RDMA_SURF_NOTCH" { atoms 31:4 }
 RdmaPadCfg = Rdma 0x5064 "RDMA_PAD_CFG" { value 31:0 }
-RdmaWeight = Rdma 0x5068 "RDMA_WEIGHT" { e_weight 31:24, n_weight 23:16, b_weight 15:8, m_weight 7:0 }
+RdmaWeight = Rdma 0x5068 "RDMA_WEIGHT" {
+    e_weight 31:24, n_weight 23:16, b_weight 15:8, m_weight 7:0
+}
 RdmaEwSurfNotch = Rdma 0x506c "RDMA_EW_SURF_NOTCH" { atoms 31:4 }
 }
 

@@ -15,7 +15,7 @@ mod sentinel;
 
 use super::sys::{Node, meaning, page_size};
 use super::uapi::RocketTask;
-use crate::npu::driver::{Buffer, Context, Driver, DriverError, Job};
+use crate::npu::driver::{Buffer, Context, Driver, DriverError, Job, TaskRef};
 use buffer::Bo;
 use sentinel::Sentinel;
 use std::path::Path;
@@ -76,15 +76,8 @@ impl Context for RocketContext {
         if job.tasks.is_empty() {
             return Err(bad_job("no task"));
         }
-        let task = |task: &crate::npu::driver::TaskRef| match task.words {
-            _ if !task.commands.is_multiple_of(16) => Err(bad_job("a program off its alignment")),
-            // The kernel halves the number and writes it to a register of 16 bits.
-            1..=0x2_0000 => Ok(RocketTask { regcmd: task.commands, regcmd_count: task.words }),
-            _ => Err(bad_job("a program of no or too many words")),
-        };
-        let tasks = job.tasks.iter().map(task).collect::<Result<Vec<_>, _>>()?;
+        let tasks = job.tasks.iter().map(program).collect::<Result<Vec<_>, _>>()?;
 
-        // The kernel drops a job that names a handle twice.
         let mut writes = Vec::with_capacity(job.writes.len() + 1);
         for &buffer in job.writes {
             push_once(self.handle(buffer)?, &[], &mut writes);
@@ -108,6 +101,19 @@ impl Drop for RocketContext {
     }
 }
 
+fn program(task: &TaskRef) -> Result<RocketTask, DriverError> {
+    if !task.commands.is_multiple_of(16) {
+        return Err(bad_job("a program off its alignment"));
+    }
+    // The kernel halves the number and writes it to a register of 16 bits.
+    if !(1..=0x2_0000).contains(&task.words) {
+        return Err(bad_job("a program of no or too many words"));
+    }
+    Ok(RocketTask { regcmd: task.commands, regcmd_count: task.words })
+}
+
+/// Appends `handle` unless it is in one of the lists: the kernel drops a job that names a handle
+/// twice.
 fn push_once(handle: u32, others: &[u32], list: &mut Vec<u32>) {
     if !others.contains(&handle) && !list.contains(&handle) {
         list.push(handle);
