@@ -14,3 +14,4 @@ pub mod guard;
 pub mod rk3588;
 pub mod scheme;
 pub mod verify;
+mod widest;

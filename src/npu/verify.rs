@@ -1,7 +1,32 @@
 //! The proof, per block, that the device computed what it was told: random projection in exact
 //! integer arithmetic.
+//!
+//! With x a vector of random odd 32-bit numbers, one per column of C, and ρ a random odd 64-bit
+//! number per group, every row of results must satisfy, modulo 2^64,
+//!
+//! Σ_g ρ_g Σ_j C_g\[i, j] x_j = Σ_p A_p\[i, ·] · v_p, v_p = Σ_q ρ_(p+q) (B_q x), q over the kept
+//! products.
+//!
+//! The left side ([`Challenge::observe`]) is taken from what the device returned, the right side
+//! ([`expect`]) while A and B are packed. A single wrong sum is off by δ · ρ · x with δ ≠ 0 of
+//! at most 31 trailing zeros and odd factors: it never passes. An error within one group passes
+//! with probability 2^-31 at most, because at most one of the 2^31 values of an x_j cancels the
+//! rest; any fixed error with 2^-26.
+//!
+//! Weaker choices let real faults through: uniform x modulo 2^32 misses every second sign flip,
+//! odd x modulo 2^32 misses every pair of sign flips, and a prime modulus 2^31 - 1 misses a
+//! saturated zero. What this cannot see is wrong packing or scaling, on which both sides agree.
 
 use super::scheme::Scheme;
+use super::widest::widest;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+/// 16-bit pieces of a 64-bit number.
+const LIMBS: usize = 4;
+
+/// Digits whose products with 16-bit limbs surely sum up within an i32: each is at most 2^22.
+const RUN: usize = 256;
 
 /// The random numbers of one call: an odd 32-bit x per column of C, an odd 64-bit ρ per group.
 #[derive(Debug, Clone)]
@@ -10,32 +35,153 @@ pub struct Challenge {
     rho: Vec<u64>,
 }
 
+/// What rows of A meet in [`expect`]: one number modulo 2^64 per digit of a row, as four
+/// balanced 16-bit limbs, all the lowest limbs first.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    limbs: Vec<i16>,
+}
+
 impl Challenge {
     /// Draws the numbers for a call of `cols` columns, independently of its data.
     pub fn draw(cols: usize, groups: usize) -> Challenge {
-        Challenge { x: vec![1; cols], rho: vec![1; groups] }
+        let mut bytes = vec![0; 4 * cols + 8 * groups];
+        fill_random(&mut bytes);
+        let (x, rho) = bytes.split_at(4 * cols);
+        Challenge {
+            x: x.as_chunks().0.iter().map(|b| i32::from_ne_bytes(*b) | 1).collect(),
+            rho: rho.as_chunks().0.iter().map(|b| u64::from_ne_bytes(*b) | 1).collect(),
+        }
     }
 
-    /// Adds column `col` of B, as digit planes of pitch `pitch`, to the running projections
-    /// `u` (one per plane, laid out like `planes`).
-    pub fn add_column(&self, _col: usize, _planes: &[i8], _pitch: usize, _u: &mut [u64]) {}
+    /// Adds column `col` of B, as digit planes, to the running projections `u` of its tile, one
+    /// per digit and laid out like `planes`.
+    pub fn add_column(&self, col: usize, planes: &[i8], u: &mut [u64]) {
+        add_scaled(self.x[col], planes, u);
+    }
 
-    /// Turns the projections of B into the vectors that rows of A meet in [`expect`]; both are
-    /// laid out like digit planes of pitch `pitch`.
-    pub fn combine(&self, _scheme: &Scheme, u: &[u64], _pitch: usize) -> Vec<u64> {
-        u.to_vec()
+    /// Turns the projections of a tile of B into what rows of A meet in [`expect`]; `u` is laid
+    /// out like digit planes of pitch `pitch`.
+    pub fn combine(&self, scheme: &Scheme, u: &[u64], pitch: usize) -> Projection {
+        assert!(u.len() == scheme.slices * pitch && self.rho.len() == scheme.groups.len());
+        let mut v = vec![0u64; u.len()];
+        for (group, &rho) in scheme.groups.iter().zip(&self.rho) {
+            for (p, q) in group.products() {
+                let (v, u) = (&mut v[(p - 1) * pitch..], &u[(q - 1) * pitch..]);
+                for (v, &u) in v.iter_mut().zip(u).take(pitch) {
+                    *v = v.wrapping_add(rho.wrapping_mul(u));
+                }
+            }
+        }
+        Projection::new(&v)
     }
 
     /// The projection of one row of results: `sums[g * cols + j]` is the sum of group g at the
     /// j-th of `cols` columns, the first of which is column `first_col` of the call.
-    pub fn observe(&self, first_col: usize, cols: usize, _sums: &[i64]) -> u64 {
-        let _ = (&self.x[first_col..first_col + cols], &self.rho);
-        0
+    pub fn observe(&self, first_col: usize, cols: usize, sums: &[i64]) -> u64 {
+        assert!(sums.len() == cols * self.rho.len());
+        let x = &self.x[first_col..first_col + cols];
+        let mut y = 0u64;
+        for (g, rho) in self.rho.iter().enumerate() {
+            let sum = project(x, &sums[g * cols..][..cols]);
+            y = y.wrapping_add(rho.wrapping_mul(sum as u64));
+        }
+        y
     }
 }
 
-/// The projection that a row of A with digit planes `planes` must have: v from
-/// [`Challenge::combine`].
-pub fn expect(_planes: &[i8], _v: &[u64]) -> u64 {
-    0
+impl Projection {
+    fn new(v: &[u64]) -> Projection {
+        let mut limbs = vec![0; LIMBS * v.len()];
+        for (t, limbs) in limbs.chunks_mut(v.len().max(1)).enumerate() {
+            for (limb, &v) in limbs.iter_mut().zip(v) {
+                // With 0x8000 added to every limb at once, the 16-bit pieces of the sum are the
+                // balanced limbs plus 0x8000.
+                let biased = v.wrapping_add(0x8000_8000_8000_8000) >> (16 * t);
+                *limb = (biased as u16 ^ 0x8000) as i16;
+            }
+        }
+        Projection { limbs }
+    }
+}
+
+/// The projection that a row of A with digit planes `planes` must have against the tile of B
+/// behind `v`, see [`Challenge::combine`].
+pub fn expect(planes: &[i8], v: &Projection) -> u64 {
+    meet(planes, &v.limbs)
+}
+
+widest! {
+    /// `u += x · planes`, element by element.
+    fn add_scaled(x: i32, planes: &[i8], u: &mut [u64]) => add_scaled_any;
+}
+
+#[inline(always)]
+fn add_scaled_any(x: i32, planes: &[i8], u: &mut [u64]) {
+    assert!(planes.len() == u.len());
+    let x = i64::from(x);
+    for (u, &digit) in u.iter_mut().zip(planes) {
+        *u = u.wrapping_add((i64::from(digit) * x) as u64);
+    }
+}
+
+widest! {
+    /// The inner product of digits and the numbers of which `limbs` holds the limbs.
+    fn meet(planes: &[i8], limbs: &[i16]) -> u64 => meet_any;
+}
+
+#[inline(always)]
+fn meet_any(planes: &[i8], limbs: &[i16]) -> u64 {
+    assert!(limbs.len() == LIMBS * planes.len());
+    let mut z = 0u64;
+    for start in (0..planes.len()).step_by(RUN) {
+        let digits = &planes[start..planes.len().min(start + RUN)];
+        for t in 0..LIMBS {
+            let limbs = &limbs[t * planes.len() + start..][..digits.len()];
+            let mut sum = 0i32;
+            for (&digit, &limb) in digits.iter().zip(limbs) {
+                sum = sum.wrapping_add(i32::from(digit).wrapping_mul(i32::from(limb)));
+            }
+            z = z.wrapping_add((i64::from(sum) as u64) << (16 * t));
+        }
+    }
+    z
+}
+
+widest! {
+    /// The inner product of random numbers and sums.
+    fn project(x: &[i32], sums: &[i64]) -> i64 => project_any;
+}
+
+#[inline(always)]
+fn project_any(x: &[i32], sums: &[i64]) -> i64 {
+    let mut total = 0i64;
+    for (&x, &sum) in x.iter().zip(sums) {
+        total = total.wrapping_add(sum.wrapping_mul(i64::from(x)));
+    }
+    total
+}
+
+/// Random bytes of the operating system; where it has none to give, those of the standard
+/// library's hash keys.
+fn fill_random(bytes: &mut [u8]) {
+    let mut done = 0;
+    while done < bytes.len() {
+        let rest = &mut bytes[done..];
+        // SAFETY: `rest` is writable for its length, and nothing else is asked of the call.
+        let got =
+            unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), libc::GRND_NONBLOCK) };
+        match usize::try_from(got) {
+            Ok(got) => done += got,
+            Err(_) if std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
+            Err(_) => return fill_hashed(rest),
+        }
+    }
+}
+
+fn fill_hashed(bytes: &mut [u8]) {
+    for (i, word) in bytes.chunks_mut(8).enumerate() {
+        let hash = RandomState::new().hash_one(i).to_ne_bytes();
+        word.copy_from_slice(&hash[..word.len()]);
+    }
 }
