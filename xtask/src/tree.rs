@@ -3,6 +3,10 @@
 use crate::shell;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// No build takes this long.
+const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 
 /// The workspace on this machine.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ impl Tree {
     /// Builds the libraries, `npublas` and `npu-sim`: everything but the tasks themselves, which
     /// nobody needs in the release profile.
     pub fn build(&self) -> Result<()> {
-        shell::pass(self.cargo(&["build", "--release", "--workspace", "--exclude", "xtask"]))
+        let build = self.cargo(&["build", "--release", "--workspace", "--exclude", "xtask"]);
+        let log = self.scratch("build", true)?.join("output");
+        shell::keep(&build, BUILD_LIMIT, &log)?.succeeded().map(|_| ())
     }
 }

@@ -36,7 +36,7 @@ pub enum Load {
 /// What came of a program.
 #[derive(Debug)]
 pub struct Run {
-    /// How it ended and what it said.
+    /// What it said.
     pub finished: Finished,
     /// The BLAS calls it made, where the way traces them.
     pub calls: Vec<Call>,
@@ -45,7 +45,7 @@ pub struct Run {
 }
 
 impl Way {
-    /// Runs `program` for at most `limit`; what it says is kept in `dir`.
+    /// Runs `program` for at most `limit`; what it says is kept in `dir`. Fails when it fails.
     pub fn run(
         self,
         tree: &Tree,
@@ -73,7 +73,7 @@ impl Way {
         {
             command.env("NPUBLAS_OFFLOAD", offload).env("NPUBLAS_VERBOSE", "1");
         }
-        let finished = shell::keep(&command, limit, &dir.join("output"))?;
+        let finished = shell::keep(&command, limit, &dir.join("output"))?.succeeded()?;
         let calls = Call::in_text(&finished.text);
         let jobs = if matches!(self, Way::Sim(_)) { jobs::read(&trace)? } else { Vec::new() };
         Ok(Run { finished, calls, jobs })

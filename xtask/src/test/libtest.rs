@@ -86,7 +86,7 @@ impl Program<'_> {
         }
         tally.passed = self.passed - tally.skipped.len().min(self.passed);
         for _ in 0..self.ignored {
-            tally.skip(self.file, "a test is marked #[ignore]");
+            tally.skip(self.file, "a test is switched off in the source");
         }
         tally
     }
