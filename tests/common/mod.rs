@@ -2,4 +2,6 @@
 #![allow(dead_code, reason = "every test program uses its own part")]
 
 pub mod data;
+pub mod device;
 pub mod oracle;
+pub mod peer;

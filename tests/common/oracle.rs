@@ -55,32 +55,52 @@ pub fn digits(x: f32, e: i32, slices: u32) -> Vec<i64> {
     digits
 }
 
-/// A·B under a scheme, before α and β, row-major.
+/// The exponent of a line and its digits: `planes[p - 1][l]` is digit p of element l.
+fn split(line: &[f32], slices: u32) -> (i32, Vec<Vec<i32>>) {
+    let e = exponent(line, slices);
+    let elements: Vec<_> = line.iter().map(|&x| digits(x, e, slices)).collect();
+    let plane = |p: usize| elements.iter().map(|digits| digits[p] as i32).collect();
+    (e, (0..slices as usize).map(plane).collect())
+}
+
+/// A·B under a scheme, before α and β, row-major. The rows are shared out between threads; each
+/// entry is plain loops.
 pub fn product(scheme: &Slices, it: &Operands) -> Vec<f64> {
-    let s = scheme.slices;
-    let split = |line: &[f32]| {
-        let e = exponent(line, s);
-        (e, line.iter().map(|&x| digits(x, e, s)).collect::<Vec<_>>())
-    };
-    let rows: Vec<_> = (0..it.m).map(|i| split(it.row(i))).collect();
-    let cols: Vec<_> = (0..it.n).map(|j| split(&it.col(j))).collect();
-    let mut values = Vec::new();
-    for (e, row) in &rows {
-        for (f, col) in &cols {
-            let mut total = 0i128;
-            for p in 1..=s {
-                for q in (1..=s).filter(|&q| (scheme.keeps)(p, q)) {
-                    let mut sum = 0i64;
-                    for l in 0..it.k {
-                        sum += row[l][p as usize - 1] * col[l][q as usize - 1];
+    let cols: Vec<_> = (0..it.n).map(|j| split(&it.col(j), scheme.slices)).collect();
+    let mut values = vec![0.0; it.m * it.n];
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let rows_each = it.m.div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        for (t, values) in values.chunks_mut(rows_each * it.n.max(1)).enumerate() {
+            let cols = &cols;
+            scope.spawn(move || {
+                for (i, values) in values.chunks_mut(it.n).enumerate() {
+                    let row = split(it.row(t * rows_each + i), scheme.slices);
+                    for (value, col) in values.iter_mut().zip(cols) {
+                        *value = entry(scheme, &row, col);
                     }
-                    total += i128::from(sum) * 256i128.pow(scheme.last - p - q);
                 }
+            });
+        }
+    });
+    values
+}
+
+/// One entry of A·B under a scheme.
+fn entry(scheme: &Slices, row: &(i32, Vec<Vec<i32>>), col: &(i32, Vec<Vec<i32>>)) -> f64 {
+    let s = scheme.slices;
+    let mut total = 0i128;
+    for p in 1..=s {
+        for q in (1..=s).filter(|&q| (scheme.keeps)(p, q)) {
+            let (x, y) = (&row.1[p as usize - 1], &col.1[q as usize - 1]);
+            let mut sum = 0i64;
+            for (&x, &y) in x.iter().zip(y) {
+                sum += i64::from(x * y);
             }
-            values.push(total as f64 * 2f64.powi(8 * (2 * s - scheme.last) as i32 - e - f));
+            total += i128::from(sum) * 256i128.pow(scheme.last - p - q);
         }
     }
-    values
+    total as f64 * 2f64.powi(8 * (2 * s - scheme.last) as i32 - row.0 - col.0)
 }
 
 /// α·A·B + β·C under a scheme; `c` is not read where β is 0.
