@@ -11,8 +11,12 @@ use crate::blas::gemm::Gemm;
 use crate::mat::MatMut;
 use crate::threads::Threads;
 
-/// Tickets per thread: enough for a thread that lags behind to be relieved of work.
+/// Most tickets per thread: enough for a thread that lags behind to be relieved of work.
 const TICKETS_PER_THREAD: usize = 4;
+
+/// Entries of C that are worth a ticket beyond one per thread: in smaller blocks the packing
+/// that they repeat would show.
+const TICKET_SIZE: usize = 160 * 160;
 
 /// Computes the problem on all threads, each block in the given way.
 pub(super) fn gemm<T: Kernels>(
@@ -22,7 +26,9 @@ pub(super) fn gemm<T: Kernels>(
     way: Way<T>,
 ) {
     let (m, n) = (p.m(), p.n());
-    let grid = Grid::new(m, n, kernel.mr, kernel.nr, TICKETS_PER_THREAD * threads.count());
+    let count = threads.count();
+    let tickets = (m.saturating_mul(n) / TICKET_SIZE).clamp(count, TICKETS_PER_THREAD * count);
+    let grid = Grid::new(m, n, kernel.mr, kernel.nr, tickets);
     let p = &*p;
     threads.for_each(grid.tickets(), |ticket| {
         let (i, j) = grid.origin(ticket);
