@@ -12,7 +12,7 @@ use crate::npu::engine::{Npu, Outcome};
 use crate::route::{self, Profile, Reason, Route};
 use crate::scalar::{c32, c64};
 use crate::threads::Threads;
-use crate::trace::{self, CallLine, Level, NpuLine};
+use crate::trace::{self, CallLine, Level, NpuLine, Report};
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -181,40 +181,44 @@ cpu_only!(f64, c32, c64);
 
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
 /// the NPU declines or fails.
-pub(crate) fn gemm<T: Runs>(mut problem: Gemm<'_, T>) {
+pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
     let config = config();
     let start = config.verbose.then(Instant::now);
     let shape = (problem.m(), problem.n(), problem.k());
+    let report = run(problem, shape, config);
+    if let Some(start) = start {
+        let routine = format!("{}gemm", T::LETTER);
+        let time = start.elapsed();
+        trace::call(&CallLine { routine: &routine, shape, report: &report, time });
+    }
+    report
+}
+
+fn run<T: Runs>(mut problem: Gemm<'_, T>, shape: (usize, usize, usize), config: &Config) -> Report {
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-    let (reason, line) = match route::choose(shape, T::SERVED, config.offload, profile) {
-        Route::Cpu(reason) => (reason, None),
+    let reason = match route::choose(shape, T::SERVED, config.offload, profile) {
+        Route::Cpu(reason) => reason,
         Route::Npu(reason) => match npu() {
-            Err(none) => (none, None),
+            Err(none) => none,
             Ok(npu) => {
                 let outcome = T::offer(npu, &mut problem);
                 count(&outcome);
                 match outcome.declined {
-                    Some(declined) => (declined, None),
+                    Some(declined) => declined,
                     None => {
                         for block in &outcome.left {
                             let (i, j) = (block.rows.start, block.cols.start);
                             on_cpu(problem.part(i, j, block.rows.len(), block.cols.len()));
                         }
-                        (reason, Some(outcome.line))
+                        return Report { reason, npu: Some(outcome.line) };
                     }
                 }
             }
         },
     };
-    if line.is_none() {
-        COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
-        on_cpu(problem);
-    }
-    if let Some(start) = start {
-        let routine = format!("{}gemm", T::LETTER);
-        let time = start.elapsed();
-        trace::call(&CallLine { routine: &routine, shape, reason: &reason, npu: line, time });
-    }
+    COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
+    on_cpu(problem);
+    Report { reason, npu: None }
 }
 
 fn on_cpu<T: Kernels>(problem: Gemm<'_, T>) {

@@ -52,15 +52,22 @@ pub struct CallLine<'a> {
     /// m, n, k.
     pub shape: (usize, usize, usize),
     /// Where it ran and why there.
-    pub reason: &'a Reason,
-    /// What the NPU did for it; `None` when the CPU computed it.
-    pub npu: Option<NpuLine>,
+    pub report: &'a Report,
     /// From the door to the return.
     pub time: Duration,
 }
 
-/// The part of a [`CallLine`] that only NPU calls have.
-#[derive(Debug, Clone, Copy, Default)]
+/// Where a call ran, and why there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The decision of the router, or what overruled it.
+    pub reason: Reason,
+    /// What the NPU did; `None` when the CPU computed the call.
+    pub npu: Option<NpuLine>,
+}
+
+/// What the NPU did for one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NpuLine {
     /// Name of the scheme.
     pub scheme: &'static str,
@@ -74,16 +81,27 @@ pub struct NpuLine {
     pub repaired: u64,
 }
 
+impl NpuLine {
+    /// Adds what another part of the same call did.
+    pub fn add(&mut self, other: &NpuLine) {
+        if !other.scheme.is_empty() {
+            self.scheme = other.scheme;
+        }
+        self.jobs += other.jobs;
+        self.tasks += other.tasks;
+        self.retried += other.retried;
+        self.repaired += other.repaired;
+    }
+}
+
 impl fmt::Display for CallLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (m, n, k) = self.shape;
-        let route = if self.npu.is_some() { "npu" } else { "cpu" };
-        write!(
-            f,
-            "NPUBLAS {} m={m} n={n} k={k} route={route} reason={}",
-            self.routine, self.reason
-        )?;
-        if let Some(npu) = self.npu {
+        let Report { reason, npu } = self.report;
+        let route = if npu.is_some() { "npu" } else { "cpu" };
+        let routine = self.routine;
+        write!(f, "NPUBLAS {routine} m={m} n={n} k={k} route={route} reason={reason}")?;
+        if let Some(npu) = npu {
             write!(
                 f,
                 " scheme={} jobs={} tasks={} retried={} repaired={}",

@@ -38,7 +38,12 @@ struct Call<T> {
 }
 
 impl<T: Runs> Call<T> {
-    const ROUTINE: Routine = (T::LETTER, "gemm");
+    const ROUTINE: Routine = match T::LETTER {
+        's' => Routine { fortran: "SGEMM ", cblas: c"cblas_sgemm" },
+        'd' => Routine { fortran: "DGEMM ", cblas: c"cblas_dgemm" },
+        'c' => Routine { fortran: "CGEMM ", cblas: c"cblas_cgemm" },
+        _ => Routine { fortran: "ZGEMM ", cblas: c"cblas_zgemm" },
+    };
 
     /// The call that computes `Cᵀ = op(B)ᵀ·op(A)ᵀ`. Memory that holds matrices by rows holds
     /// their transposes by columns, so this is what a row-major call means.
@@ -145,7 +150,7 @@ unsafe fn fortran<T: Runs, I: Into<i64> + Copy>(
     match call.illegal() {
         Some(info) => report(info),
         // SAFETY: the caller's promise, and the sizes are legal.
-        None => fenv::in_default(|| gemm(unsafe { call.problem() })),
+        None => fenv::in_default(|| _ = gemm(unsafe { call.problem() })),
     }
 }
 
@@ -266,10 +271,12 @@ macro_rules! cblas_real {
             c: *mut $scalar,
             ldc: $int,
         ) {
-            let (alpha, beta) = (&raw const alpha, &raw const beta);
             // SAFETY: the same promise; α and β live on this stack.
             unsafe {
-                cblas($handler, layout, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+                cblas(
+                    $handler, layout, transa, transb, m, n, k, &raw const alpha, a, lda, b, ldb,
+                    &raw const beta, c, ldc,
+                );
             }
         }
     )*};

@@ -6,15 +6,22 @@
 //! plain one. Where there is none, one line on standard error tells.
 //!
 //! This library never ends the process over an argument. A handler may: the one of the reference
-//! BLAS stops the program, and does so here if that library is loaded too.
+//! BLAS stops the program, and does so here if that library is loaded too. A handler may also
+//! jump out (R's does), so nothing that would have to be dropped is alive while one runs.
 
 use crate::trace;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// A routine as error messages name it: type letter and name without it, such as `('s', "gemm")`.
-pub type Routine = (char, &'static str);
+/// A routine as error reports name it, whatever the spelling of the call.
+#[derive(Debug, Clone, Copy)]
+pub struct Routine {
+    /// In capitals, padded with blanks to the six characters that handlers compare: `"SGEMM "`.
+    pub fortran: &'static str,
+    /// With its prefix: `c"cblas_sgemm"`.
+    pub cblas: &'static CStr,
+}
 
 /// `xerbla_(srname, info, srname_len)`.
 ///
@@ -27,23 +34,19 @@ type CblasXerbla = unsafe extern "C" fn(i64, *const c_char, *const c_char, ...);
 
 /// Reports argument number `info` of a Fortran routine to `handler` or `xerbla_`.
 #[cold]
-pub fn fortran(handler: &CStr, (letter, name): Routine, info: c_int) {
-    // Blank-padded to the six characters of the language's old names, and without a NUL:
-    // handlers compare them all.
-    let srname = format!("{letter}{name:<5}").to_uppercase();
-    match find(&[handler, c"xerbla_"]) {
-        Some(found) => {
-            // SAFETY: a symbol of this name is a function of this signature in every BLAS and
-            // in every program that replaces the handler of its BLAS.
-            let xerbla = unsafe { mem::transmute::<*mut c_void, Xerbla>(found) };
-            // SAFETY: name, number and length are valid for the duration of the call.
-            unsafe { xerbla(srname.as_ptr().cast(), &i64::from(info), srname.len()) };
-        }
-        None => trace::say(&format!(
-            " ** On entry to {} parameter number {info:2} had an illegal value\n",
-            srname.trim_end()
-        )),
-    }
+pub fn fortran(handler: &CStr, Routine { fortran: name, .. }: Routine, info: c_int) {
+    let Some(found) = find(&[handler, c"xerbla_"]) else {
+        let name = name.trim_end();
+        return trace::say(&format!(
+            " ** On entry to {name} parameter number {info:2} had an illegal value\n"
+        ));
+    };
+    // SAFETY: a symbol of this name is a function of this signature in every BLAS and in every
+    // program that replaces the handler of its BLAS.
+    let xerbla = unsafe { mem::transmute::<*mut c_void, Xerbla>(found) };
+    // SAFETY: name and number are valid for the duration of the call. The length is that of the
+    // name and counts no NUL, because there is none.
+    unsafe { xerbla(name.as_ptr().cast(), &i64::from(info), name.len()) };
 }
 
 /// An illegal argument of a CBLAS routine.
@@ -64,23 +67,18 @@ pub struct Illegal {
 
 /// Reports an illegal argument of a CBLAS routine to `handler` or `cblas_xerbla`.
 #[cold]
-pub fn cblas(handler: &CStr, (letter, name): Routine, illegal: Illegal) {
-    let rout = format!("cblas_{letter}{name}");
+pub fn cblas(handler: &CStr, Routine { cblas: name, .. }: Routine, illegal: Illegal) {
+    let Illegal { position, info, row_major, form, value } = illegal;
     let Some(found) = find(&[handler, c"cblas_xerbla"]) else {
-        let position = illegal.position;
-        trace::say(&format!("Parameter {position} to routine {rout} was incorrect\n"));
-        return;
+        let name = name.to_string_lossy();
+        return trace::say(&format!("Parameter {position} to routine {name} was incorrect\n"));
     };
-    // Names of routines have no NUL inside.
-    let rout = CString::new(rout).unwrap_or_default();
     // SAFETY: as for `xerbla_`.
     let xerbla = unsafe { mem::transmute::<*mut c_void, CblasXerbla>(found) };
-    tell_row_major(illegal.row_major);
+    tell_row_major(row_major);
     // SAFETY: the strings are valid and terminated, and the form asks for no more than the one
     // `int` that is passed.
-    unsafe {
-        xerbla(illegal.info.into(), rout.as_ptr(), illegal.form.as_ptr(), illegal.value);
-    }
+    unsafe { xerbla(info.into(), name.as_ptr(), form.as_ptr(), value) };
     tell_row_major(false);
 }
 

@@ -3,6 +3,7 @@
 use crate::mat::{MatMut, MatRef};
 use crate::runtime::{self, Runs};
 use crate::scalar::Scalar;
+use crate::trace::Report;
 
 /// One product: `C ← α·A·B + β·C`, C of m × n, A of m × k, B of k × n.
 ///
@@ -60,24 +61,26 @@ impl<T: Scalar> Gemm<'_, T> {
 /// β = 1. A and B are not read when α = 0. C is not read when β = 0; it then becomes +0 where
 /// there is nothing to add. C must not overlap A or B.
 ///
+/// Says where it was computed; `None` where there was no product to compute.
+///
 /// # Panics
 /// When the shapes of A, B and C do not fit together.
-pub fn gemm<T: Runs>(mut problem: Gemm<'_, T>) {
+pub fn gemm<T: Runs>(mut problem: Gemm<'_, T>) -> Option<Report> {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
     assert!(
         problem.a.rows() == m && problem.b.rows() == k && problem.b.cols() == n,
         "shapes of A, B and C do not fit together"
     );
     if m == 0 || n == 0 {
-        return;
+        return None;
     }
     if problem.alpha == T::ZERO || k == 0 {
         if problem.beta != T::ONE {
             scale(problem.beta, &mut problem.c);
         }
-        return;
+        return None;
     }
-    runtime::gemm(problem);
+    Some(runtime::gemm(problem))
 }
 
 /// `C ← β·C`; does not read C when β = 0.

@@ -10,7 +10,7 @@ use crate::threads::Threads;
 
 /// Whether a product of this shape is large enough to be shared between threads.
 pub fn wants_threads(m: usize, n: usize, k: usize) -> bool {
-    !small::is_small(m, n, k) && m as u128 * n as u128 * k as u128 >= 128 * 128 * 128
+    m as u128 * n as u128 * k as u128 >= 128 * 128 * 128
 }
 
 /// Computes `C ← α·A·B + β·C` on this CPU, with the help of `threads` where given.
@@ -31,22 +31,36 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, kernel: Option<&str>, threads: Opt
         return;
     }
     let kernel = T::of(kernel::chosen(kernel));
-    let mut problem = with_contiguous_rows(problem);
-    if small::is_small(m, n, k) {
-        return small::gemm(kernel, &mut problem);
-    }
+    // The way depends on the shape alone, and is the same for all blocks of a shared product: it
+    // decides where the sum is cut, hence the last bits.
+    let way: Way<T> = if small::is_small(m, n, k) { small::gemm } else { with_packing };
+    let mut problem = if is_better_transposed(&problem) { transposed(problem) } else { problem };
     match threads.filter(|threads| threads.count() > 1 && wants_threads(m, n, k)) {
-        Some(threads) => parallel::gemm(kernel, &mut problem, threads),
-        None => five_loops(kernel, &mut problem, Scratch::take),
+        Some(threads) => parallel::gemm(kernel, &mut problem, threads, way),
+        None => way(kernel, &mut problem),
     }
 }
 
-/// The problem itself, or its transpose `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ` when that is the one whose C has
-/// neighbouring rows side by side.
-fn with_contiguous_rows<T: Kernels>(p: Gemm<'_, T>) -> Gemm<'_, T> {
-    if p.c.row_stride() == 1 || p.c.col_stride() != 1 {
-        return p;
+/// How one thread computes a product.
+pub(super) type Way<T> = fn(&MicroKernel<T>, &mut Gemm<'_, T>);
+
+/// Whether the transpose of the problem suits the kernels better, which want the rows of C side
+/// by side, and those of A too where it is not packed. The bits of the result are the same.
+fn is_better_transposed<T>(p: &Gemm<'_, T>) -> bool {
+    let (m, n) = (p.c.rows(), p.c.cols());
+    if m.min(n) > small::FEW_LINES {
+        return p.c.row_stride() != 1 && p.c.col_stride() == 1;
     }
+    // C is small then, and the longer operand is what counts.
+    match (p.a.row_stride() == 1, p.b.col_stride() == 1) {
+        (true, true) => n > m,
+        (false, false) => m > n,
+        (_, b_is_contiguous) => b_is_contiguous,
+    }
+}
+
+/// `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ`.
+fn transposed<T>(p: Gemm<'_, T>) -> Gemm<'_, T> {
     Gemm {
         alpha: p.alpha,
         a: p.b.t(),
@@ -58,9 +72,14 @@ fn with_contiguous_rows<T: Kernels>(p: Gemm<'_, T>) -> Gemm<'_, T> {
     }
 }
 
+/// The five loops with this thread's memory.
+fn with_packing<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+    five_loops(kernel, p, Scratch::take);
+}
+
 /// The five loops round the micro-kernel, on the calling thread. `take` gives the memory for one
 /// block of A and one of B; when it gives none, not even for small blocks, nothing is packed.
-pub(super) fn five_loops<T: Kernels>(
+fn five_loops<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     take: impl Fn(usize) -> Option<Scratch>,

@@ -5,9 +5,8 @@
 //! packed once per column of blocks, a line of B once per row of blocks, and no thread ever
 //! waits for another before the end.
 
-use super::gemm::five_loops;
+use super::gemm::Way;
 use super::kernel::{Kernels, MicroKernel};
-use super::scratch::Scratch;
 use crate::blas::gemm::Gemm;
 use crate::mat::MatMut;
 use crate::threads::Threads;
@@ -15,8 +14,13 @@ use crate::threads::Threads;
 /// Tickets per thread: enough for a thread that lags behind to be relieved of work.
 const TICKETS_PER_THREAD: usize = 4;
 
-/// Computes the problem on all threads.
-pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, threads: &Threads) {
+/// Computes the problem on all threads, each block in the given way.
+pub(super) fn gemm<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &mut Gemm<'_, T>,
+    threads: &Threads,
+    way: Way<T>,
+) {
     let (m, n) = (p.m(), p.n());
     let grid = Grid::new(m, n, kernel.mr, kernel.nr, TICKETS_PER_THREAD * threads.count());
     let p = &*p;
@@ -34,7 +38,7 @@ pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, thr
             // common, every ticket is handed out once, and `p` is borrowed until all are done.
             c: unsafe { MatMut::new(p.c.at(i, j), rows, cols, p.c.row_stride(), p.c.col_stride()) },
         };
-        five_loops(kernel, &mut block, Scratch::take);
+        way(kernel, &mut block);
     });
 }
 

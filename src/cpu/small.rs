@@ -15,11 +15,13 @@ const PANEL_BYTES: usize = 16 << 10;
 #[repr(C, align(64))]
 struct Panel(MaybeUninit<[u8; PANEL_BYTES]>);
 
-/// Whether a product of this shape is small, or has so few rows or columns that nothing packed
-/// would be used often enough.
+/// With so few rows or columns of C, an operand is read too few times to be worth packing.
+pub(super) const FEW_LINES: usize = 16;
+
+/// Whether a product of this shape is small, or has too few rows or columns to pay for packing.
 #[inline]
 pub(super) fn is_small(m: usize, n: usize, k: usize) -> bool {
-    m.min(n) <= 4 || m as u128 * n as u128 * k as u128 <= 64 * 64 * 64
+    m.min(n) <= FEW_LINES || m as u128 * n as u128 * k as u128 <= 64 * 64 * 64
 }
 
 /// Computes the problem without packing B. Any size is right; small ones are fast.

@@ -11,8 +11,8 @@ use std::ops::Range;
 /// * **A** is row-major: one byte per element, a pitch of a multiple of [`Limits::pitch_align`]
 ///   bytes from row to row, so that a task may read any range of rows and any aligned range of
 ///   columns of a larger matrix in place.
-/// * **B** is packed tile by tile, each tile contiguous, in the chip's own order
-///   ([`Chip::pack_b_line`]).
+/// * **B** is packed tile by tile in the chip's own order ([`Chip::pack_b_line`]); a tile is the
+///   concatenation of its strips of [`Limits::col_align`] columns, each packed by itself.
 /// * **C** is row-major int32 with a pitch in bytes that is a multiple of 16.
 pub trait Chip: Sync + fmt::Debug {
     /// Name for people.

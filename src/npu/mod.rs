@@ -11,6 +11,7 @@ pub mod driver;
 pub mod drm;
 pub mod engine;
 pub mod guard;
+pub mod pool;
 pub mod rk3588;
 pub mod scheme;
 pub mod verify;

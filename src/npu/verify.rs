@@ -185,3 +185,171 @@ fn fill_hashed(bytes: &mut [u8]) {
         word.copy_from_slice(&hash[..word.len()]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+
+    /// Digit planes of a small product, and what a device makes of them.
+    struct Product {
+        scheme: &'static Scheme,
+        pitch: usize,
+        rows: Vec<Vec<i8>>,
+        cols: Vec<Vec<i8>>,
+    }
+
+    impl Product {
+        fn new(scheme: &'static Scheme, rows: usize, cols: usize, pitch: usize) -> Product {
+            let mut state = 5u32;
+            let mut planes = |lines: usize| {
+                let mut line = || {
+                    state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+                    (state >> 24) as i8
+                };
+                (0..lines).map(|_| (0..scheme.slices * pitch).map(|_| line()).collect()).collect()
+            };
+            let (rows, cols) = (planes(rows), planes(cols));
+            Product { scheme, pitch, rows, cols }
+        }
+
+        fn sums(&self, i: usize) -> Vec<i64> {
+            let plane = |line: &[i8], p: usize, l: usize| i64::from(line[(p - 1) * self.pitch + l]);
+            let mut sums = Vec::new();
+            for group in self.scheme.groups {
+                for col in &self.cols {
+                    let terms = group.products().flat_map(|(p, q)| {
+                        (0..self.pitch).map(move |l| plane(&self.rows[i], p, l) * plane(col, q, l))
+                    });
+                    sums.push(terms.sum());
+                }
+            }
+            sums
+        }
+
+        /// A challenge of which this product takes columns from `first` on, and what row `i`
+        /// must show.
+        fn challenge(&self, first: usize, i: usize) -> (Challenge, u64) {
+            let challenge = Challenge::draw(first + self.cols.len() + 2, self.scheme.groups.len());
+            let mut u = vec![0; self.scheme.slices * self.pitch];
+            for (j, col) in self.cols.iter().enumerate() {
+                challenge.add_column(first + j, col, &mut u);
+            }
+            let v = challenge.combine(self.scheme, &u, self.pitch);
+            let z = expect(&self.rows[i], &v);
+            (challenge, z)
+        }
+    }
+
+    #[test]
+    fn honest_results_pass() {
+        for scheme in [&I_3S8P, &I_4S10P] {
+            for (cols, pitch) in [(1, 32), (5, 96), (33, 320), (7, 1056)] {
+                let product = Product::new(scheme, 3, cols, pitch);
+                for first in [0, 13] {
+                    for i in 0..3 {
+                        let (challenge, z) = product.challenge(first, i);
+                        assert_eq!(challenge.observe(first, cols, &product.sums(i)), z);
+                    }
+                }
+            }
+        }
+        let (challenge, _) = Product::new(&I_3S8P, 1, 0, 0).challenge(0, 0);
+        assert_eq!(challenge.observe(0, 0, &[]), 0);
+    }
+
+    #[test]
+    fn the_greatest_digits_do_not_wrap() {
+        for digits in [(-128, -128), (127, -128)] {
+            let mut product = Product::new(&I_4S10P, 1, 3, 2048);
+            product.rows[0].fill(digits.0);
+            product.cols.iter_mut().for_each(|col| col.fill(digits.1));
+            let (challenge, z) = product.challenge(0, 0);
+            assert_eq!(challenge.observe(0, 3, &product.sums(0)), z);
+        }
+    }
+
+    #[test]
+    fn faults_are_seen() {
+        for scheme in [&I_3S8P, &I_4S10P] {
+            let (cols, pitch) = (24, 64);
+            let product = Product::new(scheme, 2, cols, pitch);
+            let honest = product.sums(1);
+            let (challenge, z) = product.challenge(9, 1);
+            let seen = |what: &str, fault: &dyn Fn(&mut [i64])| {
+                let mut sums = honest.clone();
+                fault(&mut sums);
+                assert_ne!(sums, honest, "{what} changes nothing");
+                assert_ne!(challenge.observe(9, cols, &sums), z, "{what} passes");
+            };
+            for place in 0..honest.len() {
+                let flip = |sum: i64, bit: u32| i64::from(sum as i32 ^ (1 << bit));
+                for bit in 0..32 {
+                    seen("a flipped bit", &|sums| sums[place] = flip(sums[place], bit));
+                }
+                let next = (place + 1) % honest.len();
+                seen("a sign", &|sums| sums[place] = -sums[place]);
+                seen("two signs", &|sums| {
+                    sums[place] = -sums[place];
+                    sums[next] = -sums[next];
+                });
+                seen("two flipped signs", &|sums| {
+                    sums[place] = flip(sums[place], 31);
+                    sums[next] = flip(sums[next], 31);
+                });
+                seen("a saturated sum", &|sums| sums[place] = i64::from(i32::MAX));
+                seen("a lost sum", &|sums| sums[place] = 0);
+                seen("two sums in each other's place", &|sums| sums.swap(place, next));
+            }
+            for (g, _) in scheme.groups.iter().enumerate() {
+                let group = g * cols..(g + 1) * cols;
+                seen("a lost group", &|sums| sums[group.clone()].fill(0));
+                seen("a saturated group", &|sums| sums[group.clone()].fill(i64::from(i32::MAX)));
+                seen("a stuck bit", &|sums| sums[group.clone()].iter_mut().for_each(|s| *s |= 64));
+            }
+            seen("the row above", &|sums| sums.copy_from_slice(&product.sums(0)));
+        }
+    }
+
+    #[test]
+    fn the_challenge_is_odd_random_and_new() {
+        let (one, other) = (Challenge::draw(1000, 4), Challenge::draw(1000, 4));
+        assert_ne!(one.x, other.x);
+        assert_ne!(one.rho, other.rho);
+        assert!(one.x.iter().all(|x| x & 1 == 1) && one.rho.iter().all(|rho| rho & 1 == 1));
+        for bit in 1..32 {
+            let ones = one.x.iter().filter(|x| *x >> bit & 1 == 1).count();
+            assert!((350..650).contains(&ones), "bit {bit} is set in {ones} of 1000");
+        }
+    }
+
+    #[test]
+    fn hashed_bytes_differ() {
+        let mut bytes = [0; 803];
+        fill_hashed(&mut bytes);
+        let mut again = [0; 803];
+        fill_hashed(&mut again);
+        assert_ne!(bytes[795..], again[795..]);
+        assert_ne!(bytes[..8], bytes[8..16]);
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_numbers() {
+        let digits: Vec<i8> = (0..1000).map(|i| (i * 37) as i8).collect();
+        let v: Vec<u64> = (0..1000u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let (mut wide, mut plain) = (v.clone(), v.clone());
+        add_scaled(i32::MIN + 1, &digits, &mut wide);
+        add_scaled_any(i32::MIN + 1, &digits, &mut plain);
+        assert_eq!(wide, plain);
+        let limbs = Projection::new(&v).limbs;
+        let by_definition = digits
+            .iter()
+            .zip(&v)
+            .fold(0u64, |sum, (&d, &v)| sum.wrapping_add((d as u64).wrapping_mul(v)));
+        assert_eq!(meet(&digits, &limbs), by_definition);
+        assert_eq!(meet_any(&digits, &limbs), by_definition);
+        let x: Vec<i32> = v.iter().map(|v| *v as i32).collect();
+        let sums: Vec<i64> = v.iter().map(|v| *v as i64).collect();
+        assert_eq!(project(&x, &sums), project_any(&x, &sums));
+    }
+}

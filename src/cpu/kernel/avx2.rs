@@ -78,6 +78,11 @@ impl Vector for F32x8 {
         unsafe { _mm256_storeu_ps(p, self.0) }
     }
     #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn mask(lanes: usize) -> __m256i {
         // SAFETY: see `zero`.
         unsafe {
@@ -139,6 +144,11 @@ impl Vector for F64x4 {
     unsafe fn store(self, p: *mut f64) {
         // SAFETY: see `zero`; the caller vouches for four writable numbers.
         unsafe { _mm256_storeu_pd(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f64) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn mask(lanes: usize) -> __m256i {

@@ -90,6 +90,12 @@ pub(crate) unsafe fn micro<
     const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
     // SAFETY: the caller's promises are those of both functions.
     unsafe {
+        // C is wanted only after the sum, and is rarely in the first cache by then.
+        if PACKED {
+            for j in 0..NC {
+                V::prefetch(c.wrapping_offset(j as isize * ld).cast());
+            }
+        }
         let acc = accumulate::<T, V, MV, P, NC, PACKED>(x);
         finish::<T, V, MV, P, NC>(acc, scaling, c, ld);
     }

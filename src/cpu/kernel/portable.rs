@@ -75,6 +75,8 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
         unsafe { p.cast::<[R; N]>().write_unaligned(self.0) }
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *const R) {}
+    #[inline(always)]
     unsafe fn mask(lanes: usize) -> usize {
         lanes
     }

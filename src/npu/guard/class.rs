@@ -32,7 +32,7 @@ impl Class {
             min_nonzeros: line.nonzeros,
             max_nonzeros: line.nonzeros,
             norm: line.norm,
-            roots: line.squares.map(root_up),
+            roots: line.roots,
             inexact: line.inexact,
         }
     }
@@ -82,8 +82,58 @@ pub(super) fn classes(lines: &[LineStats], k: usize) -> Vec<Class> {
     classes.into_iter().flatten().collect()
 }
 
-/// The square root, rounded up.
-fn root_up(square: u64) -> u64 {
-    let root = square.isqrt();
-    root + u64::from(root * root < square)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(size: u32, nonzeros: usize) -> LineStats {
+        LineStats {
+            counts: std::array::from_fn(|p| size / (p as u32 + 1)),
+            nonzeros,
+            norm: u128::from(size) * 3,
+            roots: [0, 0, u64::from(size), 0],
+            inexact: size.is_multiple_of(7),
+        }
+    }
+
+    #[test]
+    fn classes_do_not_depend_on_the_order() {
+        let mut lines: Vec<_> = (0..500).map(|i| line(i * i % 331, 1 + i as usize)).collect();
+        let before = format!("{:?}", classes(&lines, 400));
+        lines.reverse();
+        lines.swap(3, 77);
+        assert_eq!(format!("{:?}", classes(&lines, 400)), before);
+    }
+
+    #[test]
+    fn classes_are_even_and_cover_every_line() {
+        let lines: Vec<_> = (1..=400).map(|i| line(i, 5)).collect();
+        let classes = classes(&lines, 400);
+        assert!((8..=CLASSES).contains(&classes.len()));
+        for line in &lines {
+            let fits = |class: &&Class| {
+                class.counts.iter().zip(&line.counts).all(|(class, line)| class <= line)
+                    && class.norm >= line.norm
+                    && class.roots[2] >= line.roots[2]
+                    && class.inexact >= line.inexact
+            };
+            assert!(classes.iter().any(|class| fits(&class)));
+        }
+    }
+
+    #[test]
+    fn extremes_of_a_class() {
+        let mut class = Class::of(&line(10, 4));
+        class.join(&Class::of(&line(14, 2)));
+        assert_eq!((class.min_nonzeros, class.max_nonzeros), (2, 4));
+        assert_eq!((class.norm, class.roots[2], class.inexact), (42, 14, true));
+        assert_eq!((class.counts[0], class.counts[4]), (10, 2));
+    }
+
+    #[test]
+    fn lines_of_zeros_are_in_no_class() {
+        assert!(classes(&[line(0, 0), line(9, 0)], 10).is_empty());
+        assert_eq!(classes(&[line(0, 0), line(9, 1)], 10).len(), 1);
+        assert!(classes(&[], 0).is_empty());
+    }
 }

@@ -61,20 +61,24 @@ const STEPS: [u32; THRESHOLDS.len()] = {
     steps
 };
 
+/// Greatest inner dimension for which the inner sums of [`overlap`], at most 90 k, fit a u32.
+const MAX_K: usize = u32::MAX as usize / THRESHOLDS[THRESHOLDS.len() - 1] as usize;
+
 /// Whether the product of rows with statistics `a` and columns with statistics `b` over the
 /// inner dimension `k` provably meets the bound under `scheme`, entry by entry.
 ///
 /// Lines of zeros take no part: their results are exact zeros.
 pub fn accepts(scheme: &Scheme, a: &[LineStats], b: &[LineStats], k: usize) -> bool {
-    let Ok(depth) = u32::try_from(k.min(scheme.max_k())) else { return false };
+    if k > scheme.max_k().min(MAX_K) {
+        return false;
+    }
     let (rows, cols) = (classes(a, k), classes(b, k));
-    k <= depth as usize
-        && rows.iter().all(|row| {
-            cols.iter().all(|col| {
-                let (needed, proven) = bounds(scheme, row, col, depth);
-                needed <= proven
-            })
+    rows.iter().all(|row| {
+        cols.iter().all(|col| {
+            let (needed, proven) = bounds(scheme, row, col, k as u32);
+            needed <= proven
         })
+    })
 }
 
 /// 4 E (1 + 2^-40), rounded up, and 4 k_eff L 2^σ for the lines of two classes.
@@ -94,10 +98,7 @@ fn bounds(scheme: &Scheme, row: &Class, col: &Class, k: u32) -> (u128, u128) {
     (needed, proven)
 }
 
-/// L for two lines with these counts.
-///
-/// The inner sums are at most 90 k, which fits a u32 for every k that a scheme's
-/// [`max_k`](Scheme::max_k) allows.
+/// L for two lines with these counts, k at most [`MAX_K`].
 fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> u64 {
     let mut total = 0;
     for (&step, &a) in STEPS.iter().zip(a) {
@@ -108,4 +109,84 @@ fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> 
         total += u64::from(step) * u64::from(inner);
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+
+    /// Counts of a line whose F are these.
+    fn counts(line: &[u8]) -> [u32; THRESHOLDS.len()] {
+        THRESHOLDS.map(|t| line.iter().filter(|f| **f >= t).count() as u32)
+    }
+
+    #[test]
+    fn shifts_are_those_of_the_derivation() {
+        for scheme in [&I_3S8P, &I_4S10P] {
+            assert_eq!(scheme.guard_shift as usize, 16 * (scheme.slices - 1) - 24);
+        }
+        assert_eq!(STEPS.iter().sum::<u32>(), 90);
+    }
+
+    #[test]
+    fn overlap_is_below_every_pairing() {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            state >> 33
+        };
+        for case in 0..2000 {
+            let k = 1 + draw() as usize % 40;
+            let mut line = || {
+                let low = draw() % 100;
+                (0..k).map(|_| (low + draw() % (128 - low)) as u8).collect::<Vec<u8>>()
+            };
+            let (mut a, mut b) = (line(), line());
+            let bound = overlap(&counts(&a), &counts(&b), k as u32);
+            let dot = |a: &[u8], b: &[u8]| {
+                a.iter().zip(b).map(|(&a, &b)| u64::from(a) * u64::from(b)).sum::<u64>()
+            };
+            assert!(bound <= dot(&a, &b), "{case}");
+            a.sort_unstable();
+            b.sort_unstable_by(|a, b| b.cmp(a));
+            assert!(bound <= dot(&a, &b), "{case}: the least of all pairings");
+        }
+        // Where every F is a threshold, it is the least pairing.
+        let (a, b) = ([1, 3, 8, 90, 90], [90, 22, 22, 2, 0]);
+        assert_eq!(overlap(&counts(&a), &counts(&b), 5), 90 + 66 + 176 + 180);
+    }
+
+    #[test]
+    fn overlap_holds_the_longest_lines() {
+        let full = [MAX_K as u32; THRESHOLDS.len()];
+        assert_eq!(overlap(&full, &full, MAX_K as u32), 8100 * MAX_K as u64);
+    }
+
+    #[test]
+    fn bounds_of_one_pair_by_hand() {
+        let class = |inexact, nonzeros, norm, roots| Class {
+            counts: [2; THRESHOLDS.len()],
+            min_nonzeros: nonzeros,
+            max_nonzeros: nonzeros + 1,
+            norm,
+            roots,
+            inexact,
+        };
+        let (row, col) = (class(true, 5, 1000, [0, 0, 7, 0]), class(true, 3, 2000, [0, 0, 11, 0]));
+        // 4E = 2·2000 + 2·1000 + 4 + 4·7·11; L = 90² · (2 + 2 - 3).
+        assert_eq!(bounds(&I_3S8P, &row, &col, 3), (6312 + 1, (4 * 3 * 8100) << 8));
+        let exact = class(false, 5, 1000, [0; 4]);
+        assert_eq!(bounds(&I_3S8P, &exact, &col, 3).0, 2000 + 1);
+        let (row, col) = (class(false, 5, 0, [0, 2, 3, 5]), class(false, 5, 0, [0, 7, 11, 13]));
+        let dropped = ((2 * 13 + 3 * 11 + 5 * 7) << 16) + ((3 * 13 + 5 * 11) << 8) + 5 * 13;
+        assert_eq!(bounds(&I_4S10P, &row, &col, 3), (4 * dropped + 1, (4 * 5 * 8100) << 24));
+    }
+
+    #[test]
+    fn beyond_max_k_nothing_is_proven() {
+        assert!(!accepts(&I_3S8P, &[], &[], I_3S8P.max_k() + 1));
+        assert!(!accepts(&I_3S8P, &[], &[], usize::MAX));
+        assert!(accepts(&I_3S8P, &[], &[], I_3S8P.max_k()));
+    }
 }

@@ -91,33 +91,31 @@ fn split_any(line: &[f32], exponent: i32, slices: usize, pitch: usize, planes: &
 #[inline(always)]
 fn split_into<const S: usize>(line: &[f32], exponent: i32, pitch: usize, planes: &mut [i8]) {
     assert!(line.len() <= pitch && planes.len() == S * pitch);
-    let mut start = 0;
-    for block in line.chunks(BLOCK) {
+    let (blocks, tail) = line.as_chunks();
+    for (i, block) in blocks.iter().enumerate() {
         let digits = digits::<S>(block, exponent);
         for p in 0..S {
-            let plane = &mut planes[p * pitch + start..][..block.len()];
-            match <&mut [i8; BLOCK]>::try_from(&mut *plane) {
-                Ok(whole) => *whole = digits[p],
-                Err(_) => plane.copy_from_slice(&digits[p][..block.len()]),
-            }
+            planes[p * pitch + i * BLOCK..][..BLOCK].copy_from_slice(&digits[p]);
         }
-        start += block.len();
     }
+    let mut block = [0.0; BLOCK];
+    block[..tail.len()].copy_from_slice(tail);
+    let digits = digits::<S>(&block, exponent);
     for p in 0..S {
-        planes[p * pitch + start..(p + 1) * pitch].fill(0);
+        let rest = &mut planes[p * pitch..][line.len() - tail.len()..pitch];
+        rest[..tail.len()].copy_from_slice(&digits[p][..tail.len()]);
+        rest[tail.len()..].fill(0);
     }
 }
 
-/// The digits of up to [`BLOCK`] elements, and those of zeros behind them.
+/// The digits of some elements, plane by plane.
 #[inline(always)]
-fn digits<const S: usize>(elements: &[f32], exponent: i32) -> [[i8; BLOCK]; S] {
-    let mut block = [0.0; BLOCK];
-    block[..elements.len()].copy_from_slice(elements);
+fn digits<const S: usize>(elements: &[f32; BLOCK], exponent: i32) -> [[i8; BLOCK]; S] {
     // With 0x80 added to every digit at once, the bytes of the sum are the digits plus 0x80: no
     // digit borrows from the next.
     let offset = 0x8080_8080u32 >> (32 - 8 * S);
     let mut biased = [0u32; BLOCK];
-    for (biased, x) in biased.iter_mut().zip(block) {
+    for (biased, x) in biased.iter_mut().zip(elements) {
         let bits = x.to_bits();
         let magnitude = Fixed::scale(bits, exponent).round();
         let negative = (bits as i32 >> 31) as u32;
@@ -205,14 +203,184 @@ widest! {
 #[inline(always)]
 fn finish_each(alpha: f32, values: &[f64], beta: f32, c: &mut [f32]) {
     assert!(values.len() == c.len());
-    // A subnormal β is not zero, whatever the thread's mode.
-    if beta.to_bits() & MAGNITUDE == 0 {
+    // As a double, a subnormal β is not zero, whatever the thread's mode.
+    if widen(beta) == 0.0 {
         for (c, &value) in c.iter_mut().zip(values) {
             *c = finish(alpha, value, beta, None);
         }
     } else {
         for (c, &value) in c.iter_mut().zip(values) {
             *c = finish(alpha, value, beta, Some(*c));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Σ_p 127 · 256^(s-p), the greatest magnitude of s digits, for s from 2 to 8.
+    fn limit(slices: usize) -> u128 {
+        127 * ((1u128 << (8 * slices)) - 1) / 255
+    }
+
+    fn planes(line: &[f32], exponent: i32, slices: usize) -> Vec<Vec<i8>> {
+        let pitch = line.len().next_multiple_of(32);
+        let mut planes = vec![0x55; slices * pitch];
+        split(line, exponent, slices, pitch, &mut planes);
+        planes.chunks(pitch.max(1)).map(<[i8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn exponent_is_the_greatest_that_fits() {
+        let mantissas = [0x80_0000u32, 0x80_0001, 0xFE_FEFD, 0xFE_FEFE, 0xFE_FEFF, 0xFF_FFFF];
+        for slices in [2, 3, 4, 7, 8] {
+            for mantissa in mantissas {
+                for power in [-149, -126, -24, 0, 1, 104] {
+                    let max = (f64::from(mantissa) * 2f64.powi(power)) as f32;
+                    let e = exponent(max, slices);
+                    assert_eq!(exponent(-max, slices), e);
+                    let rounded = |e: i32| {
+                        // The maximum times 2^e is `mantissa · 2^up`, rounded half to even.
+                        let up = power + e;
+                        let cut = u128::from(mantissa) << (64 + up);
+                        let (whole, rest) = (cut >> 64, cut & u128::from(u64::MAX));
+                        whole + u128::from(rest > 1 << 63 || (rest == 1 << 63 && whole & 1 == 1))
+                    };
+                    assert!(rounded(e) <= limit(slices), "{max:e} {slices}");
+                    // With two slices 0xFEFEFF would fit as well; one rule serves all.
+                    if (slices, mantissa) != (2, 0xFE_FEFF) {
+                        assert!(rounded(e + 1) > limit(slices), "{max:e} {slices}");
+                    }
+                }
+            }
+        }
+        assert_eq!(exponent(0.0, 3), 0);
+        assert_eq!(exponent(-0.0, 3), 0);
+        // Fewer than 24 bits, all the way down.
+        for bit in 0..23 {
+            assert_eq!(exponent(f32::from_bits(1 << bit), 3), 171 - bit);
+        }
+    }
+
+    #[test]
+    fn digits_add_up_to_the_rounded_element() {
+        let mut bits = 1u32;
+        let mut line: Vec<f32> = (0..1003)
+            .map(|_| {
+                bits = bits.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+                f32::from_bits(bits.rotate_left(16))
+            })
+            .filter(|x| x.is_finite())
+            .collect();
+        for shrink in [1.0, 2f32.powi(-60), 2f32.powi(-100), 2f32.powi(-126), 2f32.powi(-140)] {
+            line.iter_mut().for_each(|x| *x = x.clamp(-1e30, 1e30) * shrink);
+            for len in [0, 1, 31, 32, 33, line.len()] {
+                let line = &line[..len];
+                let max = line.iter().fold(0f32, |max, x| max.max(x.abs()));
+                for slices in [2, 3, 4] {
+                    let e = exponent(max, slices);
+                    let planes = planes(line, e, slices);
+                    for (l, &x) in line.iter().enumerate() {
+                        let whole: i64 = planes.iter().fold(0, |v, p| 256 * v + i64::from(p[l]));
+                        let exact = (f64::from(x) * 2f64.powi(e)).round_ties_even();
+                        assert_eq!(whole as f64, exact, "{x:e} {slices}");
+                        assert!(planes[0][l] >= -127);
+                    }
+                    assert!(planes.iter().flat_map(|plane| &plane[len..]).all(|d| *d == 0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_greatest_mantissas_do_not_wrap() {
+        // 0xFEFEFE is 0x7F7F7F in three slices; 0xFEFEFF would round to 0x7F7F80, whose digits
+        // are all wrong.
+        let at = |mantissa: u32| f32::from_bits(0x3F00_0000 | mantissa & 0x7F_FFFF);
+        let leading = |x: f32| {
+            let e = exponent(x, 3);
+            let planes = planes(&[x, -x], e, 3);
+            (planes[0][0], planes[1][0], planes[2][0], planes[0][1])
+        };
+        assert_eq!(leading(at(0xFE_FEFE)), (127, 127, 127, -127));
+        assert_eq!(leading(at(0xFE_FEFF)), (64, -64, -64, -64));
+        assert_eq!(leading(at(0xFF_FFFF)), (64, 0, 0, -64));
+    }
+
+    #[test]
+    fn joining_is_one_rounding_of_the_exact_sum() {
+        let mut state = 7u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 20) as i64 - (1 << 43)
+        };
+        for scheme in [&I_3S8P, &I_4S10P] {
+            for cols in [0, 1, 63, 64, 65, 200] {
+                let sums: Vec<i64> =
+                    (0..scheme.groups.len() * cols).map(|i| draw() >> (5 + i % 39)).collect();
+                let exponents: Vec<i32> = (0..cols).map(|j| -120 + (j as i32 * 3) % 300).collect();
+                let mut out = vec![f64::NAN; cols];
+                join(scheme, &sums, -77, &exponents, &mut out);
+                for j in 0..cols {
+                    let sum = |g: usize| i128::from(sums[g * cols + j]);
+                    let total = ((sum(0) * 256 + sum(1)) * 256 + sum(2)) * 256 + sum(3);
+                    let up = 8 * (2 * scheme.slices as i32 - 5) + 77 - exponents[j];
+                    assert_eq!(out[j], total as f64 * 2f64.powi(up));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_that_no_device_should_return_do_no_harm() {
+        let mut out = [0.0; 2];
+        join(&I_3S8P, &[i64::MAX, i64::MIN, i64::MAX, -1, 1, 0, i64::MIN, 3], 0, &[0, 0], &mut out);
+        assert!(out.iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn the_final_formula_rounds_once_and_follows_the_standard() {
+        // (1 + 2^-23)(1 + 2^-52) - (1 + 2^-23); a product rounded by itself would give 2^-52.
+        let near_one = 1.0 + 2f32.powi(-23);
+        let c = finish(near_one, 1.0 + 2f64.powi(-52), -near_one, Some(1.0));
+        assert_eq!(c, near_one * 2f32.powi(-52));
+        assert_eq!(finish(-1.0, 0.0, 0.0, None).to_bits(), (-0.0f32).to_bits());
+        assert_eq!(finish(1.0, 1e300, 0.0, None), f32::INFINITY);
+        assert!(finish(1.0, 1.0, 1.0, Some(f32::NAN)).is_nan());
+        assert!(finish(f32::INFINITY, 0.0, 0.0, None).is_nan());
+        assert_eq!(finish(1.0, 1.0, f32::INFINITY, Some(-1.0)), f32::NEG_INFINITY);
+        let mut c = [f32::NAN; 3];
+        finish_row(2.0, &[1.0, 2.0, 3.0], -0.0, &mut c);
+        assert_eq!(c, [2.0, 4.0, 6.0]);
+        finish_row(2.0, &[1.0, 2.0, 3.0], f32::from_bits(1), &mut c);
+        assert_eq!(c, [2.0, 4.0, 6.0]);
+        finish_row(0.0, &[1.0, 2.0, 3.0], 0.5, &mut c);
+        assert_eq!(c, [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let line: Vec<f32> = (0..777).map(|i| ((i * i) as f32).sin() * 3e-3).collect();
+        for slices in [2, 3, 4] {
+            let pitch = 800;
+            let (mut wide, mut plain) = (vec![1; slices * pitch], vec![2; slices * pitch]);
+            let e = exponent(3e-3, slices);
+            split(&line, e, slices, pitch, &mut wide);
+            split_any(&line, e, slices, pitch, &mut plain);
+            assert_eq!(wide, plain);
+        }
+        let sums: Vec<i64> = (0..4 * 99).map(|i| (i * 7919 - 99_999) * 131).collect();
+        let exponents: Vec<i32> = (0..99).collect();
+        let (mut wide, mut plain) = (vec![0.0; 99], vec![1.0; 99]);
+        join(&I_3S8P, &sums, 5, &exponents, &mut wide);
+        join_any(&I_3S8P, &sums, 5, &exponents, &mut plain);
+        assert_eq!(wide, plain);
+        for beta in [0.0, 0.3] {
+            let (mut fast, mut slow) = (vec![0.1; 99], vec![0.1; 99]);
+            finish_row(0.7, &wide, beta, &mut fast);
+            finish_each(0.7, &wide, beta, &mut slow);
+            assert_eq!(fast, slow);
         }
     }
 }
