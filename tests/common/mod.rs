@@ -1,5 +1,7 @@
-//! What several test programs share: data families and the slow oracle.
+//! What several test programs share: data families, the slow oracle, the library's numerics
+//! without a device.
 #![allow(dead_code, reason = "every test program uses its own part")]
 
 pub mod data;
+pub mod emulation;
 pub mod oracle;
