@@ -25,7 +25,7 @@ SHAPES = [(256, 256, 256), (512, 768, 256), (1024, 256, 512), (1024, 1024, 1024)
 
 DATA = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
-    "uniform": lambda rng, shape: rng.random(shape),
+    "uniform": lambda rng, shape: rng.uniform(-1.0, 1.0, shape),
     "relu": lambda rng, shape: np.maximum(rng.standard_normal(shape), 0.0),
 }
 

@@ -20,7 +20,8 @@ static RELEASE: LazyLock<PathBuf> = LazyLock::new(|| {
         .filter(|name| name.starts_with(std::env::consts::ARCH) && name.contains("-linux-"));
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--release", "-p", "npublas", "-p", "npublas-libblas", "--target-dir"]);
+    // The build of `cargo xtask`: another choice of packages would be another build.
+    cargo.args(["build", "--release", "--workspace", "--exclude", "xtask", "--target-dir"]);
     match triple {
         Some(triple) => cargo.arg(parent.parent().expect("triples too")).args(["--target", triple]),
         None => cargo.arg(parent),

@@ -35,6 +35,14 @@ impl Tally {
         self.skipped.push(format!("{name}: {reason}"));
     }
 
+    /// The same with `step` in front of what failed or could not run.
+    pub fn prefixed(mut self, step: &str) -> Tally {
+        for name in self.failed.iter_mut().chain(&mut self.skipped) {
+            *name = format!("{step}: {name}");
+        }
+        self
+    }
+
     /// Adds what another one counted.
     pub fn add(&mut self, other: Tally) {
         self.passed += other.passed;

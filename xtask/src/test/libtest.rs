@@ -7,6 +7,9 @@ use anyhow::{Result, ensure};
 /// Lines of a failed test's output that are worth showing.
 const SHOWN: usize = 20;
 
+/// What a test prints that could not run, and the reason behind it.
+const SKIPPED: &str = "SKIPPED: ";
+
 /// Counts the tests of those test programs whose source file is `wanted`; documentation tests
 /// have none: their file is "".
 ///
@@ -41,6 +44,8 @@ struct Program<'a> {
     failed: Vec<&'a str>,
     /// What each test printed, by name.
     output: Vec<(&'a str, Vec<&'a str>)>,
+    /// Whether what the tests printed has begun.
+    in_output: bool,
 }
 
 fn programs(text: &str) -> Vec<Program<'_>> {
@@ -59,12 +64,19 @@ fn programs(text: &str) -> Vec<Program<'_>> {
         if let Some(result) = line.strip_prefix("test result: ") {
             program.passed = number_before(result, " passed");
             program.ignored = number_before(result, " ignored");
-        } else if let Some(test) = line.strip_prefix("test ") {
-            program.failed.extend(test.strip_suffix(" ... FAILED"));
         } else if let Some(heading) = line.strip_prefix("---- ") {
             program.output.push((heading.split(' ').next().unwrap_or(""), Vec::new()));
-        } else if let Some((_, said)) = program.output.last_mut() {
+            program.in_output = true;
+        } else if program.in_output
+            && let Some((_, said)) = program.output.last_mut()
+        {
             said.push(line);
+        } else if let Some(at) = line.find(SKIPPED) {
+            // Written past the test runner, with the name of the test in front of the reason.
+            let test = line[at + SKIPPED.len()..].split(": ").next().unwrap_or("");
+            program.output.push((test, vec![&line[at..]]));
+        } else if let Some(test) = line.strip_prefix("test ") {
+            program.failed.extend(test.strip_suffix(" ... FAILED"));
         }
     }
     programs
@@ -75,12 +87,17 @@ impl Program<'_> {
         let mut tally = Tally::default();
         for name in &self.failed {
             let said = self.output.iter().find(|(test, _)| test == name);
-            let said = said.map_or(&[][..], |(_, lines)| &lines[..lines.len().min(SHOWN)]);
+            let said = said.map_or(&[][..], |(_, lines)| lines);
+            // A backtrace shows the test runner, not the fault.
+            let said = said.iter().take_while(|line| **line != "stack backtrace:").take(SHOWN);
+            let said: Vec<&str> = said.copied().collect();
             tally.failed.push(format!("{}: {name}\n{}", self.file, said.join("\n")));
         }
         for (name, said) in &self.output {
-            let reason = said.iter().find_map(|line| line.strip_prefix("SKIPPED: "));
+            let reason = said.iter().find_map(|line| line.strip_prefix(SKIPPED));
             if let (Some(reason), false) = (reason, self.failed.contains(name)) {
+                let reason = reason.strip_prefix(*name).unwrap_or(reason);
+                let reason = reason.strip_prefix(": ").unwrap_or(reason);
                 tally.skip(&format!("{}: {name}", self.file), reason);
             }
         }
@@ -106,7 +123,9 @@ mod tests {
    Compiling npublas v0.1.0
      Running unittests src/lib.rs (target/debug/deps/npublas-1)
 
-running 3 tests
+running 4 tests
+test a::zero ... SKIPPED: a::zero: no device
+ok
 test a::one ... ok
 test a::two ... FAILED
 test a::three ... ok
@@ -119,6 +138,7 @@ SKIPPED: no such CPU
 SKIPPED: nor such a one
 
 successes:
+    a::zero
     a::one
     a::three
 
@@ -130,7 +150,7 @@ left is not right
 failures:
     a::two
 
-test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s
+test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s
 
      Running tests/device_gemm.rs (target/debug/deps/device_gemm-1)
 test result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
@@ -151,7 +171,8 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(first.passed, 1);
         assert_eq!(first.failed.len(), 1);
         assert!(first.failed[0].contains("left is not right"), "{first:?}");
-        assert_eq!(first.skipped[0], "src/lib.rs: a::three: no such CPU");
-        assert_eq!(first.skipped.len(), 2, "one skipped, one ignored: {first:?}");
+        assert_eq!(first.skipped[0], "src/lib.rs: a::zero: no device");
+        assert_eq!(first.skipped[1], "src/lib.rs: a::three: no such CPU");
+        assert_eq!(first.skipped.len(), 3, "two skipped, one ignored: {first:?}");
     }
 }

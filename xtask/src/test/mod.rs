@@ -70,7 +70,7 @@ pub fn run(tree: &Tree) -> Result<()> {
         cells.extend(counts.map(|count| count.to_string()));
         cells.push(format!("{seconds:.0}"));
         table.row(cells);
-        total.add(tally);
+        total.add(tally.prefixed(name));
     }
 
     println!();
@@ -106,6 +106,6 @@ fn other_clients(bench: &Bench<'_>) -> Result<Tally> {
         return clients::check(bench.tree, &dir, None);
     }
     let mut tally = Tally::default();
-    tally.skip("clients", "no folder with other authors' programs; NPUBLAS_SUITES names one");
+    tally.skip("other authors' programs", "no folder of them; NPUBLAS_SUITES can name one");
     Ok(tally)
 }
