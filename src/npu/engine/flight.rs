@@ -40,6 +40,8 @@ pub struct Flight<'a> {
     /// Blocks on the device, the oldest first.
     flying: VecDeque<Attempt>,
     left: Vec<Leftover>,
+    /// Whether the lane gets no more blocks of this call.
+    grounded: bool,
     failure: Option<DriverError>,
     line: NpuLine,
 }
@@ -138,6 +140,7 @@ impl<'a> Flight<'a> {
             waiting,
             flying: VecDeque::new(),
             left: Vec::new(),
+            grounded: false,
             failure: None,
             line: NpuLine::default(),
         })
@@ -176,7 +179,7 @@ impl<'a> Flight<'a> {
                     self.again(Attempt { rows, ..attempt });
                 }
             }
-            Err(DriverError::TimedOut) => self.ground(attempt),
+            Err(DriverError::TimedOut) => self.abandon(attempt),
             Err(error) => self.failed(attempt, error),
         }
         true
@@ -185,9 +188,9 @@ impl<'a> Flight<'a> {
     /// Gives the buffers back and says what was done.
     pub fn finish(self) -> Landing {
         let Flight { lane, operands, commands, slots, line, left, failure, .. } = self;
-        let grounded = slots.iter().any(Option::is_none);
+        let abandoned = slots.iter().any(Option::is_none);
         let inputs = [operands.a, operands.b, commands];
-        if grounded {
+        if abandoned {
             // A job that is still queued reads these.
             lane.keep_stuck(inputs);
         } else {
@@ -228,19 +231,29 @@ impl<'a> Flight<'a> {
         self.again(attempt);
     }
 
-    /// A block gets a second chance, and only one.
+    /// A block gets a second chance, and only one; a lane that spoils it gets no more blocks of
+    /// this call.
     fn again(&mut self, attempt: Attempt) {
-        if attempt.second {
+        if attempt.second || self.grounded {
             self.leave(attempt);
+            self.ground();
         } else {
             self.line.retried += 1;
             self.waiting.push_back(Attempt { second: true, ..attempt });
         }
     }
 
-    /// Leaves everything to the CPU that this lane still owes. What is on the device may yet be
-    /// read and written by it, so its buffers are given up.
-    fn ground(&mut self, overdue: Attempt) {
+    /// Submits nothing more: what waits is left to the CPU, what flies may still land.
+    fn ground(&mut self) {
+        self.grounded = true;
+        for attempt in std::mem::take(&mut self.waiting) {
+            self.leave(attempt);
+        }
+    }
+
+    /// Gives up on everything that is on the device. It may yet be read and written there, so
+    /// its buffers are never used again.
+    fn abandon(&mut self, overdue: Attempt) {
         self.failure = Some(DriverError::TimedOut);
         let flying = std::mem::take(&mut self.flying);
         for attempt in std::iter::once(overdue).chain(flying) {
@@ -248,9 +261,7 @@ impl<'a> Flight<'a> {
             self.lane.keep_stuck(stuck);
             self.leave(attempt);
         }
-        for attempt in std::mem::take(&mut self.waiting) {
-            self.leave(attempt);
-        }
+        self.ground();
     }
 
     fn leave(&mut self, attempt: Attempt) {
