@@ -66,22 +66,30 @@ pub fn run(memory: &dyn Memory, cbuf: &mut Cbuf, cna: &Cna, dpu: &Dpu) -> Result
     Ok(Done { bytes_read, bytes_written, warning })
 }
 
-/// The first `resident` positions, row-major, each with all its channels.
+/// The first `resident` positions, row-major, each with all its channels. The others are fetched
+/// in vain, so they only have to be mapped.
 fn fetch_features(memory: &dyn Memory, cna: &Cna, resident: usize) -> Result<Vec<u8>, Unmapped> {
     let position = cna.channel_bytes();
-    let mut features = vec![0; resident * position];
-    if resident == 0 {
-        return Ok(features);
-    }
-    let (width, height) =
-        if cna.height == 1 { (resident, 1) } else { (cna.width, resident / cna.width) };
     let atom = ATOM as i64;
-    let axes = [
-        Axis { count: position / ATOM, device: atom * cna.surface, local: ATOM },
-        Axis { count: height, device: atom * cna.line, local: cna.width * position },
-        Axis { count: width, device: atom, local: position },
-    ];
-    Lattice::new(cna.feature.into(), &axes).gather(memory, &mut features)?;
+    let plane = |width, height| {
+        [
+            Axis { count: position / ATOM, device: atom * cna.surface, local: ATOM },
+            Axis { count: height, device: atom * cna.line, local: cna.width * position },
+            Axis { count: width, device: atom, local: position },
+        ]
+    };
+    let corners = plane(cna.width, cna.height).map(|axis| {
+        let last = axis.count - 1;
+        Axis { count: 1 + last.min(1), device: last as i64 * axis.device, local: 0 }
+    });
+    Lattice::new(cna.feature.into(), &corners).gather(memory, &mut [0; ATOM])?;
+
+    let mut features = vec![0; resident * position];
+    if resident > 0 {
+        let (width, height) =
+            if cna.height == 1 { (resident, 1) } else { (cna.width, resident / cna.width) };
+        Lattice::new(cna.feature.into(), &plane(width, height)).gather(memory, &mut features)?;
+    }
     Ok(features)
 }
 

@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod products;
+mod program;
 mod refusals;
 mod support;
 mod tasks;

@@ -75,6 +75,17 @@ fn the_listed_variants_of_the_worked_example_run() {
     check(base, int8.set(0x1040, 0xa2).set(0x4050, 0x7fc));
 }
 
+/// Registers read 0 after reset, so other authors leave many of them out.
+#[test]
+fn zeros_need_not_be_written() {
+    let base = product(Types::Fp16ToFp32, 4, 16, 32);
+    let mut sparse = Program::worked();
+    sparse.0.retain(|w| w >> 56 == 0 || w << 16 >> 32 != 0);
+    sparse.0.insert(2, 0); // an even number of words
+    assert_eq!(sparse.0.len(), 52);
+    check(Product { at: [A, B, C], data_banks: 1, ..base }, &sparse);
+}
+
 #[test]
 fn every_type_in_every_pair_of_forms() {
     for types in [

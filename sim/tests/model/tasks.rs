@@ -147,6 +147,11 @@ fn rows_that_overflow_their_banks_come_out_garbled() {
         assert_eq!(c[..good * 32], oracle[..good * 32]);
         assert!(c[good * 32..].iter().zip(&oracle[good * 32..]).all(|(c, right)| c != right));
     }
+
+    // what does not fit is fetched all the same
+    let mut outside = tight.program();
+    let hang = step(&mut core(), &tight.ram(&a, &b), outside.set(0x1070, at[0] + 16)).unwrap_err();
+    assert!(hang.reason.contains("feature fetch"), "{hang}");
 }
 
 #[test]
