@@ -27,6 +27,7 @@ pub(super) struct Table {
 }
 
 /// For 32 KiB of L1 and 512 KiB of L2 or more.
+#[cfg(target_arch = "x86_64")]
 pub(super) const AVX2: Table = Table {
     s: Blocking { mc: 240, kc: 256, nc: 4080 },
     d: Blocking { mc: 120, kc: 256, nc: 4080 },

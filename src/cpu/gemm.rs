@@ -6,6 +6,7 @@ use super::scratch::Scratch;
 use super::tile::{self, Place};
 use super::{parallel, small};
 use crate::blas::gemm::Gemm;
+use crate::mat::MatRef;
 use crate::threads::Threads;
 
 /// Whether a product of this shape is large enough to be shared between threads.
@@ -52,11 +53,16 @@ fn is_better_transposed<T>(p: &Gemm<'_, T>) -> bool {
         return p.c.row_stride() != 1 && p.c.col_stride() == 1;
     }
     // C is small then, and the longer operand is what counts.
-    match (p.a.row_stride() == 1, p.b.col_stride() == 1) {
+    match (has_contiguous_rows(&p.a), has_contiguous_rows(&p.b.t())) {
         (true, true) => n > m,
         (false, false) => m > n,
         (_, b_is_contiguous) => b_is_contiguous,
     }
+}
+
+/// Whether neighbouring rows lie side by side.
+pub(super) fn has_contiguous_rows<T>(a: &MatRef<'_, T>) -> bool {
+    a.row_stride() == 1 || a.rows() <= 1
 }
 
 /// `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ`.
@@ -209,7 +215,7 @@ impl<T: Kernels> Blocks<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mat::{MatMut, MatRef};
+    use crate::mat::MatMut;
 
     const M: usize = 70;
     const N: usize = 50;

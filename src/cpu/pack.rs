@@ -1,10 +1,10 @@
 //! Packing: blocks of A and B, of any strides, become panels that a micro-kernel reads in order.
 //!
 //! A panel of A is MR rows, a panel of B is NR columns; both are `W` *lines* of length k side by
-//! side: for each index of the sum, W neighbouring elements. A block is packed panel after panel;
-//! the lines missing from the last panel are zero, so that they meet nothing but themselves.
-//! Nothing is ever added along k: a zero there would turn an infinity on the other side into a
-//! NaN.
+//! side: for each index of the sum, W neighbouring elements. A block is packed panel after panel.
+//! The places of lines missing from the last panel stay as they are: the kernels for the edges
+//! do not read them. Nothing is added along k either: a zero there would turn an infinity on the
+//! other side into a NaN.
 
 use crate::scalar::Scalar;
 
@@ -99,14 +99,10 @@ unsafe fn pack_last<T: Scalar, const W: usize>(
     dst: *mut T,
 ) {
     for l in 0..k {
-        for w in 0..W {
-            // SAFETY: only lines that exist are read; the panel has room for W.
+        for w in 0..lines {
+            // SAFETY: l < k and w < `lines` ≤ W.
             unsafe {
-                let x = if w < lines {
-                    *src.offset(w as isize * across + l as isize * along)
-                } else {
-                    T::ZERO
-                };
+                let x = *src.offset(w as isize * across + l as isize * along);
                 dst.add(l * W + w).write(x);
             }
         }
@@ -117,8 +113,8 @@ unsafe fn pack_last<T: Scalar, const W: usize>(
 mod tests {
     use super::*;
 
-    /// Packs lines of consecutive numbers and compares every place of the panels, the zeros that
-    /// fill the last one and the guard behind it.
+    /// Packs lines of consecutive numbers and compares every place of the panels, and the guards
+    /// in the places that nothing belongs to.
     fn check<const W: usize>(lines: usize, k: usize, across: isize, along: isize) {
         let guard = -7.0;
         let padded = lines.next_multiple_of(W) * k;
@@ -141,7 +137,7 @@ mod tests {
                 let expected = if line < lines {
                     (first as isize + line as isize * across + l as isize * along) as f64
                 } else {
-                    0.0
+                    guard
                 };
                 assert_eq!(panels[line / W * W * k + l * W + line % W], expected);
             }

@@ -3,6 +3,7 @@
 //! The micro-kernels want the rows of A side by side. Where they are not, one panel at a time is
 //! packed into a buffer on the stack.
 
+use super::gemm::has_contiguous_rows;
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
 use super::tile::{self, Place};
@@ -27,7 +28,7 @@ pub(super) fn is_small(m: usize, n: usize, k: usize) -> bool {
 /// Computes the problem without packing B. Any size is right; small ones are fast.
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    if p.a.row_stride() == 1 {
+    if has_contiguous_rows(&p.a) {
         slabs(kernel, p, scaling, |a, a_cs, _, _| (a, a_cs));
     } else {
         let mut panel = Panel(MaybeUninit::uninit());

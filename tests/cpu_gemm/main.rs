@@ -1,12 +1,13 @@
 //! The CPU path, every kernel family that this machine runs, all four types: against the obvious
 //! product in higher precision, and against itself to the bit.
 
+mod fence;
 mod oracle;
 mod storage;
 
 use npublas::cpu::kernel::{self, Family};
 use npublas::threads::Threads;
-use npublas::{Gemm, c32, c64, cpu};
+use npublas::{Gemm, MatMut, MatRef, c32, c64, cpu};
 use oracle::{Element, assert_entry};
 use proptest::prelude::*;
 use std::sync::OnceLock;
@@ -152,6 +153,7 @@ for_all_types! {
     empty_shapes
     conjugation_is_that_of_the_data
     nothing_is_skipped_and_nothing_spreads
+    memory_outside_the_matrices_is_not_touched
 }
 
 fn every_tiny_shape_is_right<T: Element>(family: &Family) {
@@ -213,10 +215,7 @@ fn zero_strides_are_right<T: Element>(family: &Family) {
             let old = c.clone();
             // SAFETY: with one stride 0 and the other at most 1, no index exceeds 70.
             let (a, b) = unsafe {
-                (
-                    npublas::MatRef::new(data.as_ptr(), m, k, rs, cs),
-                    npublas::MatRef::new(data.as_ptr(), k, n, cs, rs),
-                )
+                (MatRef::new(data.as_ptr(), m, k, rs, cs), MatRef::new(data.as_ptr(), k, n, cs, rs))
             };
             let mut problem = Gemm {
                 alpha: T::ONE,
@@ -341,6 +340,44 @@ fn nothing_is_skipped_and_nothing_spreads<T: Element>(family: &Family) {
         if !T::COMPLEX {
             let sign = case.b.get(l, 1).re_im().0.signum();
             assert_eq!(new.get(row, 1).re_im().0, f64::INFINITY * sign);
+        }
+    }
+}
+
+/// Each matrix fills its memory to the last element before a page that must not be touched.
+fn memory_outside_the_matrices_is_not_touched<T: Element>(family: &Family) {
+    for shape @ (m, n, k) in
+        [(1, 1, 1), (3, 2, 5), (7, 7, 7), (17, 9, 3), (35, 31, 33), (77, 65, 66)]
+    {
+        let case = Case::<T>::plain(shape, 11);
+        let expected = case.run(family, None);
+        for (at_end, by_rows) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (a, b, c) =
+                (case.a.packed(by_rows), case.b.packed(by_rows), case.c.packed(by_rows));
+            let fenced = [&a, &b, &c].map(|data| fence::Fenced::new(size_of_val(&data[..])));
+            let [a, b, c] = [(&fenced[0], &a), (&fenced[1], &b), (&fenced[2], &c)]
+                .map(|(fenced, data)| fenced.copy_of(data, at_end));
+            let strides =
+                |rows, cols| if by_rows { (cols as isize, 1) } else { (1, rows as isize) };
+            let ((a_rs, a_cs), (b_rs, b_cs), (c_rs, c_cs)) =
+                (strides(m, k), strides(k, n), strides(m, n));
+            // SAFETY: the copies live as long as `fenced`, and nobody else knows them.
+            let c = unsafe {
+                let problem = Gemm {
+                    alpha: case.alpha,
+                    a: MatRef::new(a, m, k, a_rs, a_cs),
+                    conj_a: false,
+                    b: MatRef::new(b, k, n, b_rs, b_cs),
+                    conj_b: false,
+                    beta: case.beta,
+                    c: MatMut::new(c, m, n, c_rs, c_cs),
+                };
+                cpu::gemm(problem, Some(family.name()), None);
+                MatRef::new(c, m, n, c_rs, c_cs)
+            };
+            // SAFETY: (i, j) lies inside C.
+            let result = Storage::new(m, n, Layout::ColMajor(0), |i, j| unsafe { *c.at(i, j) });
+            assert_same(&result, &expected, m, n, "fenced");
         }
     }
 }

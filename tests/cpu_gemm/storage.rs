@@ -89,6 +89,13 @@ impl<T: Element> Storage<T> {
         self.data[at] = x;
     }
 
+    /// The elements alone, column by column or row by row.
+    pub fn packed(&self, by_rows: bool) -> Vec<T> {
+        let (outer, inner) = if by_rows { (self.rows, self.cols) } else { (self.cols, self.rows) };
+        let element = |x, y| if by_rows { self.get(x, y) } else { self.get(y, x) };
+        (0..outer).flat_map(|x| (0..inner).map(move |y| element(x, y))).collect()
+    }
+
     pub fn view(&self) -> MatRef<'_, T> {
         // SAFETY: every element lies in `data`, which stays borrowed.
         unsafe {
