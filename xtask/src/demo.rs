@@ -16,9 +16,9 @@ use std::time::Duration;
 /// The ways and their names in the table.
 const WAYS: [(&str, Way); 4] = [
     ("NumPy's own BLAS", Way::Own),
-    ("npublas, CPU", Way::Cpu),
-    ("npublas, npu-sim", Way::Sim(None)),
-    ("npublas, npu-sim, a job lost", Way::Sim(Some("drop@2"))),
+    ("npublas on the CPU", Way::Cpu),
+    ("npublas on npu-sim", Way::Sim(None)),
+    ("the same, a job lost", Way::Sim(Some("drop@2"))),
 ];
 
 /// The largest error that passes, in units of eps·|A||B|.
@@ -109,17 +109,8 @@ fn print(ways: &[Vec<Row>]) {
          simulator; \"device ms\" is what it predicts for the NPU of an RK3588, host work not\n\
          included. Nothing here was measured on a board.\n"
     );
-    let heading = [
-        "m × n × k",
-        "data",
-        "computed by",
-        "route",
-        "jobs",
-        "tasks",
-        "wall ms",
-        "device ms",
-        "error",
-    ];
+    let heading =
+        ["m×n×k", "data", "computed by", "route", "jobs", "tasks", "wall ms", "device ms", "error"];
     let mut table = Table::new(4, &heading);
     for product in 0..ways[0].len() {
         for ((name, way), rows) in WAYS.iter().zip(ways) {
@@ -138,15 +129,16 @@ fn print(ways: &[Vec<Row>]) {
 fn cells(way: &str, row: &Row) -> Vec<String> {
     let Product { data, m, n, k, seconds, error } = &row.product;
     let none = || "–".to_owned();
-    let of_call = |key| row.call.as_ref().map_or_else(none, |c: &Call| c.text(key).to_owned());
-    let of_npu = |text: String| if row.on_npu() { text } else { none() };
+    let of_call = |what: &dyn Fn(&Call) -> String| row.call.as_ref().map_or_else(none, what);
+    let of_npu = |what: String| if row.on_npu() { what } else { none() };
     vec![
-        format!("{m} × {n} × {k}"),
+        format!("{m}×{n}×{k}"),
         data.clone(),
         way.to_owned(),
-        of_call("route"),
-        of_npu(of_call("jobs")),
-        of_npu(of_call("tasks")),
+        // The CPU has no scheme.
+        of_call(&|call| [call.text("route"), call.text("scheme")].join(" ").trim_end().to_owned()),
+        of_npu(of_call(&|call| call.text("jobs").to_owned())),
+        of_npu(of_call(&|call| call.text("tasks").to_owned())),
         format!("{:.1}", seconds * 1e3),
         of_npu(format!("{:.2}", jobs::device_seconds(&row.jobs) * 1e3)),
         format!("{error:.2}"),
@@ -163,7 +155,7 @@ fn judge(ways: &[Vec<Row>]) -> Result<()> {
         if let Way::Sim(fault) = way {
             print!("; {on_npu} of {} products by the NPU", rows.len());
             if fault.is_some() {
-                print!("; {mended} blocks computed again");
+                print!("; blocks computed again: {mended}");
             }
         }
         println!();
@@ -171,7 +163,7 @@ fn judge(ways: &[Vec<Row>]) -> Result<()> {
     for ((name, way), rows) in WAYS.iter().zip(ways) {
         for row in rows {
             let Product { data, m, n, k, error, .. } = &row.product;
-            let what = format!("{name}, {m} × {n} × {k}, {data}");
+            let what = format!("{name}, {m}×{n}×{k}, {data}");
             if error.is_nan() || *error > LIMIT {
                 bail!("FAILED: {what}: the error is {error}, the limit {LIMIT}");
             }
