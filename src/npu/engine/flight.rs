@@ -165,7 +165,10 @@ impl<'a> Flight<'a> {
     pub fn land(&mut self, results: &Results<'_>, c: &MatMut<'_, f32>, threads: &Threads) -> bool {
         let Some(attempt) = self.flying.pop_front() else { return false };
         let BlockTasks { block, slot, .. } = &self.blocks[attempt.block];
-        let Some(buffer) = &self.slots[*slot] else { return true };
+        let Some(buffer) = &self.slots[*slot] else {
+            self.leave(attempt);
+            return true;
+        };
         match buffer.to_host(Instant::now() + PATIENCE) {
             Ok(()) => {
                 let rows = if results.verify && is_missing(self.plan, block, &**buffer) {
