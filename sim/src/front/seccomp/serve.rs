@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -48,16 +49,19 @@ impl Server {
 
     fn add_thread(self: &Arc<Self>) -> std::io::Result<()> {
         let server = self.clone();
-        thread::Builder::new().name("serve".into()).spawn(move || server.run())?;
+        // Counted first: the thread may be asleep before this one goes on.
         self.awake.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        let spawned = thread::Builder::new().name("serve".into()).spawn(move || server.run());
+        spawned.map(drop).inspect_err(|_| {
+            self.awake.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 
     /// Answers calls until there is nobody to make them, or until there are threads enough.
     fn run(self: Arc<Self>) {
         loop {
             match self.listener.receive() {
-                Ok(Some(call)) => self.serve(&call),
+                Ok(Some(call)) => self.serve_or_fail(&call),
                 Ok(None) => break,
                 Err(error) => {
                     let message = format_args!("cannot receive calls: {error}");
@@ -69,6 +73,15 @@ impl Server {
             if self.awake.fetch_update(Ordering::Relaxed, Ordering::Relaxed, surplus).is_ok() {
                 break;
             }
+        }
+    }
+
+    /// Serves a call. Should that panic, which is a fault of ours, the caller gets EIO: it must
+    /// not sleep for ever.
+    fn serve_or_fail(self: &Arc<Self>, call: &Call) {
+        if catch_unwind(AssertUnwindSafe(|| self.serve(call))).is_err() {
+            self.node.journal().say(Level::Error, format_args!("failed to serve {call:x?}"));
+            self.listener.answer(call, Answer::Errno(Errno::EIO));
         }
     }
 
