@@ -3,8 +3,43 @@
 //! Operating-system free. A driver owns one [`Core`] per hardware core, hands it a [`Memory`]
 //! (the address space of the job) and a [`Kick`] (what the driver wrote into the PC registers),
 //! and learns what happened.
+//!
+//! A task travels through the files in this order: `pc` fetches the words and loads `registers`;
+//! `cna`, `core`, `dpu` and `rdma` read each block's own registers; `limits` compares the blocks
+//! with each other and with the size of the convolution buffer; `execute` moves the data
+//! (`lattice`, `cbuf`), has `compute` multiply, and writes the result; `timing` says how long a
+//! real core would have taken.
+//!
+//! Nothing here knows a program that somebody writes: every address, size and type comes from
+//! register values. Whatever the model cannot do is a [`Hang`] that names the register.
 
 use std::fmt;
+
+/// Ends the function with a [`Hang`] of the given reason unless the condition holds.
+macro_rules! require {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            return Err($crate::model::Hang { reason: format!($($reason)+) });
+        }
+    };
+}
+
+mod cbuf;
+mod cna;
+mod compute;
+mod core;
+mod dpu;
+mod execute;
+mod lattice;
+mod limits;
+mod pc;
+mod precision;
+mod rdma;
+mod registers;
+mod timing;
+
+use cbuf::Cbuf;
+use registers::RegisterFile;
 
 /// The memory that a job may reach, addressed by IOVA. Implementations are the driver's.
 pub trait Memory: Sync {
@@ -21,6 +56,13 @@ pub struct Unmapped {
     pub iova: u64,
     /// Its length in bytes.
     pub len: usize,
+}
+
+impl Unmapped {
+    /// The hang that an access of the chip without a mapping ends in.
+    fn during(self, what: &str) -> Hang {
+        Hang { reason: format!("{what}: {} bytes at {:#x} are not mapped", self.len, self.iova) }
+    }
 }
 
 /// What the driver wrote into the PC block to start one task.
@@ -74,20 +116,71 @@ pub struct Machine {
 #[derive(Debug)]
 pub struct Core {
     machine: Machine,
+    registers: RegisterFile,
+    cbuf: Cbuf,
 }
 
 impl Core {
     /// A core after reset.
     pub fn new(machine: Machine) -> Self {
-        Core { machine }
+        Core { machine, registers: RegisterFile::default(), cbuf: Cbuf::default() }
     }
 
     /// Runs the task that `kick` starts, to its completion interrupt.
-    pub fn run(&mut self, _memory: &dyn Memory, _kick: Kick) -> Result<TaskReport, Hang> {
-        let _ = self.machine;
-        Err(Hang { reason: "the model decodes no register yet".into() })
+    ///
+    /// # Errors
+    /// A [`Hang`] when the task would never complete, or needs something that is not modelled.
+    /// Part of the output may have been written by then, as on hardware. The next task may be
+    /// run without a [`Core::reset`]; the registers that the failed program wrote stay written.
+    pub fn run(&mut self, memory: &dyn Memory, kick: Kick) -> Result<TaskReport, Hang> {
+        let words = pc::fetch(memory, kick)?;
+        let blocks = pc::load(&words, &mut self.registers)?;
+        let (registers, mut warnings) = self.registers.launch(blocks);
+
+        let cna = cna::Cna::decode(&registers)?;
+        let core = core::CoreUnit::decode(&registers)?;
+        let dpu = dpu::Dpu::decode(&registers)?;
+        if blocks.rdma {
+            rdma::check(&registers, &dpu)?;
+        }
+        limits::check(&cna, &core, &dpu)?;
+
+        let done = execute::run(memory, &mut self.cbuf, &cna, &dpu)?;
+        warnings.extend(done.warning);
+        let bytes_read = done.bytes_read + 8 * words.len() as u64;
+        let macs = (cna.positions() * cna.channels) as u64 * cna.kernels as u64;
+        Ok(TaskReport {
+            macs,
+            bytes_read,
+            bytes_written: done.bytes_written,
+            seconds: timing::seconds(
+                self.machine,
+                cna.input,
+                macs,
+                bytes_read + done.bytes_written,
+            ),
+            what: format!(
+                "{} {}x{}x{} -> {}, A {}, C {}",
+                cna.input.name(),
+                cna.positions(),
+                cna.kernels,
+                cna.channels,
+                dpu.output.name(),
+                cna.form(),
+                dpu.form(),
+            ),
+            warnings,
+        })
     }
 
-    /// What the driver's reset line does.
-    pub fn reset(&mut self) {}
+    /// Forgets what the convolution buffer holds: the reuse bits are good only between tasks of
+    /// one job, because nothing says on which core, or after what, the next job runs.
+    pub fn begin_job(&mut self) {
+        self.cbuf = Cbuf::default();
+    }
+
+    /// What the driver's reset line does: registers and convolution buffer are lost.
+    pub fn reset(&mut self) {
+        *self = Core::new(self.machine);
+    }
 }

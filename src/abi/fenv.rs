@@ -1,0 +1,92 @@
+//! The floating-point environment of a call.
+//!
+//! A caller may arrive with any rounding mode, with subnormals flushed to zero (every program
+//! linked with `-ffast-math` does), or with exceptions that trap. Compiled Rust assumes none of
+//! that, and the results must not depend on it. On the other hand callers watch the exception
+//! flags (NumPy warns after every product that leaves one set), and what the library's own
+//! arithmetic raises says nothing about their data. So a call runs in the default environment,
+//! and afterwards the caller's is put back whole.
+//!
+//! Threads that the library starts during a call inherit the default environment from it.
+
+/// Runs `work` in the default environment: round to nearest even, subnormals kept, nothing
+/// traps. Afterwards modes and flags are as they were found.
+///
+/// A panic does not put them back: it ends the process at the door.
+#[inline]
+pub fn in_default(work: impl FnOnce()) {
+    let callers = cpu::save();
+    cpu::load(cpu::DEFAULT);
+    // A call that is not inlined keeps floating-point operations between the two loads.
+    call(work);
+    cpu::load(callers);
+}
+
+#[inline(never)]
+fn call(work: impl FnOnce()) {
+    work();
+}
+
+/// SSE and AVX keep everything in MXCSR (Intel SDM, volume 1, section 10.2.3). The x87 unit is
+/// not used, so its control and status words are left alone.
+#[cfg(target_arch = "x86_64")]
+mod cpu {
+    use std::arch::asm;
+
+    /// All exceptions masked, no flag set, round to nearest, neither FTZ nor DAZ.
+    pub const DEFAULT: u32 = 0x1f80;
+
+    #[inline(always)]
+    pub fn save() -> u32 {
+        let mut mxcsr = 0u32;
+        // SAFETY: STMXCSR writes the four bytes of `mxcsr` and changes nothing else.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack, preserves_flags)) };
+        mxcsr
+    }
+
+    #[inline(always)]
+    pub fn load(mxcsr: u32) {
+        // SAFETY: LDMXCSR reads the four bytes of `mxcsr`. They are the default or what STMXCSR
+        // gave, so no reserved bit is set. Compiled Rust runs between the load of the default
+        // and the load of the caller's value only, where its assumptions hold.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
+    }
+}
+
+/// FPCR holds the modes, FPSR the flags (Arm ARM, C5.2).
+#[cfg(target_arch = "aarch64")]
+mod cpu {
+    use std::arch::asm;
+
+    /// FPCR 0: round to nearest, no flushing, nothing traps, no alternative behaviour. FPSR 0:
+    /// no flag set.
+    pub const DEFAULT: (u64, u64) = (0, 0);
+
+    #[inline(always)]
+    pub fn save() -> (u64, u64) {
+        let (fpcr, fpsr): (u64, u64);
+        // SAFETY: reads two registers that user mode may read.
+        unsafe {
+            asm!(
+                "mrs {}, fpcr",
+                "mrs {}, fpsr",
+                out(reg) fpcr,
+                out(reg) fpsr,
+                options(nostack, preserves_flags)
+            );
+        }
+        (fpcr, fpsr)
+    }
+
+    #[inline(always)]
+    pub fn load((fpcr, fpsr): (u64, u64)) {
+        // SAFETY: writes the default or what `save` read. Compiled Rust runs between the load of
+        // the default and the load of the caller's value only, where its assumptions hold.
+        unsafe {
+            asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) fpcr, in(reg) fpsr, options(nostack));
+        }
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("say here how this CPU keeps its floating-point environment");

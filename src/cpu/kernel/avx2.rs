@@ -1,0 +1,181 @@
+//! x86-64 with AVX2 and FMA: 16 registers of 256 bits.
+//!
+//! Tiles of 2 vectors × 6 columns: 12 accumulators, two registers for A, one or two for the
+//! broadcasts of B. Two FMAs per cycle of four or five cycles' latency want ten accumulators at
+//! least.
+
+use super::micro::{self, Operands, Scaling};
+use super::vector::Vector;
+use super::{Family, Isa, Kernels, MicroKernel};
+use crate::cpu::blocking;
+use std::arch::x86_64::*;
+
+/// The family.
+pub(super) static FAMILY: Family = Family {
+    name: "avx2",
+    is_available,
+    s: MicroKernel::new::<Avx2, F32x8, 2, 1, 6, 16>(blocking::AVX2.s),
+    d: MicroKernel::new::<Avx2, F64x4, 2, 1, 6, 8>(blocking::AVX2.d),
+    c: MicroKernel::new::<Avx2, F32x8, 2, 2, 3, 8>(blocking::AVX2.c),
+    z: MicroKernel::new::<Avx2, F64x4, 2, 2, 3, 4>(blocking::AVX2.z),
+};
+
+/// Whether this CPU has AVX2 and FMA and the system saves their registers. The standard library
+/// asks the CPU once and remembers.
+fn is_available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+struct Avx2;
+
+impl Isa for Avx2 {
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+        x: &Operands<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        ld: isize,
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>,
+    {
+        // SAFETY: the caller's promises.
+        unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct F32x8(__m256);
+
+impl Vector for F32x8 {
+    type Real = f32;
+    type Mask = __m256i;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the CPU has AVX2 and FMA, as the trait demands; so in all methods below.
+        F32x8(unsafe { _mm256_setzero_ps() })
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: see `zero`.
+        F32x8(unsafe { _mm256_set1_ps(x) })
+    }
+    #[inline(always)]
+    unsafe fn alternate(even: f32, odd: f32) -> Self {
+        // SAFETY: see `zero`.
+        F32x8(unsafe { _mm256_setr_ps(even, odd, even, odd, even, odd, even, odd) })
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: see `zero`; the caller vouches for eight readable numbers.
+        F32x8(unsafe { _mm256_loadu_ps(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: see `zero`; the caller vouches for eight writable numbers.
+        unsafe { _mm256_storeu_ps(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn mask(lanes: usize) -> __m256i {
+        // SAFETY: see `zero`.
+        unsafe {
+            let index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), index)
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_masked(p: *const f32, mask: __m256i) -> Self {
+        // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
+        F32x8(unsafe { _mm256_maskload_ps(p, mask) })
+    }
+    #[inline(always)]
+    unsafe fn mul(self, x: Self) -> Self {
+        // SAFETY: see `zero`.
+        F32x8(unsafe { _mm256_mul_ps(self.0, x.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
+        // SAFETY: see `zero`.
+        F32x8(unsafe { _mm256_fmadd_ps(self.0, x.0, y.0) })
+    }
+    #[inline(always)]
+    unsafe fn swap_pairs(self) -> Self {
+        // SAFETY: see `zero`.
+        F32x8(unsafe { _mm256_permute_ps::<0b10_11_00_01>(self.0) })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct F64x4(__m256d);
+
+impl Vector for F64x4 {
+    type Real = f64;
+    type Mask = __m256i;
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the CPU has AVX2 and FMA, as the trait demands; so in all methods below.
+        F64x4(unsafe { _mm256_setzero_pd() })
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f64) -> Self {
+        // SAFETY: see `zero`.
+        F64x4(unsafe { _mm256_set1_pd(x) })
+    }
+    #[inline(always)]
+    unsafe fn alternate(even: f64, odd: f64) -> Self {
+        // SAFETY: see `zero`.
+        F64x4(unsafe { _mm256_setr_pd(even, odd, even, odd) })
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> Self {
+        // SAFETY: see `zero`; the caller vouches for four readable numbers.
+        F64x4(unsafe { _mm256_loadu_pd(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64) {
+        // SAFETY: see `zero`; the caller vouches for four writable numbers.
+        unsafe { _mm256_storeu_pd(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f64) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn mask(lanes: usize) -> __m256i {
+        // SAFETY: see `zero`.
+        unsafe {
+            let index = _mm256_setr_epi64x(0, 1, 2, 3);
+            _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), index)
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_masked(p: *const f64, mask: __m256i) -> Self {
+        // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
+        F64x4(unsafe { _mm256_maskload_pd(p, mask) })
+    }
+    #[inline(always)]
+    unsafe fn mul(self, x: Self) -> Self {
+        // SAFETY: see `zero`.
+        F64x4(unsafe { _mm256_mul_pd(self.0, x.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
+        // SAFETY: see `zero`.
+        F64x4(unsafe { _mm256_fmadd_pd(self.0, x.0, y.0) })
+    }
+    #[inline(always)]
+    unsafe fn swap_pairs(self) -> Self {
+        // SAFETY: see `zero`.
+        F64x4(unsafe { _mm256_permute_pd::<0b0101>(self.0) })
+    }
+}

@@ -1,0 +1,265 @@
+//! The micro-kernel, written once over [`Vector`].
+//!
+//! ```text
+//! for l in 0..k                              one column of A, one row of B
+//!     a[i]   ← vector i of A(:, l)           i < MV
+//!     s      ← A's columns times B(l, j)     j < NC, as a broadcast
+//!     acc[j] ← acc[j] + a · s
+//! C ← α·acc + β·C
+//! ```
+//!
+//! Complex numbers use the same loop. A column of A is then a run of (re, im) pairs, and B gives
+//! two broadcasts, so that `acc[j][0]` gathers `(Σ re·re, Σ im·re)` and `acc[j][1]` gathers
+//! `(Σ re·im, Σ im·im)`: real and imaginary parts of B stay apart and the loop never shuffles.
+//! [`combine`] puts the four sums together once at the end, and there conjugation is a matter
+//! of signs, so that nobody has to conjugate A or B beforehand.
+//!
+//! The accumulators live in registers only while every loop over them has constant bounds and is
+//! unrolled: one loop with a variable bound, and the compiler keeps all of them in memory. So
+//! the kernel always writes whole vectors; [`super::super::tile`] deals with edges.
+
+use super::Kernels;
+use super::vector::Vector;
+use crate::scalar::Scalar;
+
+/// The factors of one product: `rows` × k of A, k × NC of B.
+#[derive(Debug)]
+pub(crate) struct Operands<T> {
+    /// Length of the sum.
+    pub k: usize,
+    /// Rows of A that exist; those missing to whole vectors count as zero and are not read.
+    pub rows: usize,
+    /// First element of A; rows are contiguous.
+    pub a: *const T,
+    /// Elements from one column of A to the next.
+    pub a_cs: isize,
+    /// First element of B.
+    pub b: *const T,
+    /// Elements from one row of B to the next.
+    pub b_rs: isize,
+    /// Elements from one column of B to the next.
+    pub b_cs: isize,
+}
+
+/// What becomes of the product, but for the place it goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scaling<T> {
+    /// Factor of the product; exactly 1 means no multiplication.
+    pub alpha: T,
+    /// Factor of the old C; exactly 0: C is not read; exactly 1: no multiplication.
+    pub beta: T,
+    /// Whether A stands for its conjugate.
+    pub conj_a: bool,
+    /// Whether B stands for its conjugate.
+    pub conj_b: bool,
+}
+
+/// A micro-kernel for MV vectors of rows × NC columns: `C ← α·A·B + β·C`, with C's rows
+/// contiguous from `c` on and `ld` elements from column to column.
+///
+/// # Safety
+/// The CPU runs the kernel's family. The operands are readable as described by [`Operands`], and
+/// so many rows of every column of C are writable (and for β ≠ 0 readable and initialised) as
+/// MV vectors have elements, without overlap with A or B. `rows` needs all MV vectors, and is
+/// exactly what they hold when the kernel is for packed panels; those are then laid out as
+/// [`super::super::pack`] does it, and the strides are ignored.
+pub(crate) type Micro<T> = unsafe fn(&Operands<T>, &Scaling<T>, *mut T, isize);
+
+/// The body of every micro-kernel: MV vectors of rows, NC columns, P parts of a number (1 real,
+/// 2 complex). With `PACKED` the strides are those of full panels, known when this compiles.
+///
+/// # Safety
+/// As for [`Micro`].
+#[inline(always)]
+pub(crate) unsafe fn micro<
+    T,
+    V,
+    const MV: usize,
+    const P: usize,
+    const NC: usize,
+    const PACKED: bool,
+>(
+    x: &Operands<T>,
+    scaling: &Scaling<T>,
+    c: *mut T,
+    ld: isize,
+) where
+    T: Kernels,
+    V: Vector<Real = T::Real>,
+{
+    const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
+    // SAFETY: the caller's promises are those of both functions.
+    unsafe {
+        // C is wanted only after the sum, and is rarely in the first cache by then.
+        if PACKED {
+            for j in 0..NC {
+                V::prefetch(c.wrapping_offset(j as isize * ld).cast());
+            }
+        }
+        let acc = accumulate::<T, V, MV, P, NC, PACKED>(x);
+        finish::<T, V, MV, P, NC>(acc, scaling, c, ld);
+    }
+}
+
+/// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B.
+///
+/// # Safety
+/// As for [`Micro`].
+#[inline(always)]
+unsafe fn accumulate<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+    x: &Operands<T>,
+) -> [[[V; MV]; P]; NC]
+where
+    T: Kernels,
+    V: Vector<Real = T::Real>,
+{
+    let parts = P as isize;
+    // Wrapping, because the stride of a single row or column means nothing and may be anything.
+    let (a_cs, b_rs, b_cs) = if PACKED {
+        ((MV * V::LANES) as isize, NC as isize * parts, parts)
+    } else {
+        (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
+    };
+    let (mut a, mut b): (*const T::Real, *const T::Real) = (x.a.cast(), x.b.cast());
+    // SAFETY: the caller vouches for the instruction set, and for the memory of the k columns of
+    // A and the k rows of B that `a` and `b` walk along. They step by wrapping arithmetic, for
+    // the step behind the last one may leave the matrix. Of the last vector of A only the rows
+    // that exist are read, unless the panel is packed and thereby full.
+    unsafe {
+        let mut acc = [[[V::zero(); MV]; P]; NC];
+        let mask = V::mask(if PACKED { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
+        for _ in 0..x.k {
+            let mut column = [V::zero(); MV];
+            for i in 0..MV {
+                let at = a.add(i * V::LANES);
+                column[i] =
+                    if PACKED || i + 1 < MV { V::load(at) } else { V::load_masked(at, mask) };
+            }
+            for j in 0..NC {
+                for p in 0..P {
+                    let s = V::splat(*b.offset(j as isize * b_cs).add(p));
+                    for i in 0..MV {
+                        acc[j][p][i] = column[i].mul_add(s, acc[j][p][i]);
+                    }
+                }
+            }
+            a = a.wrapping_offset(a_cs);
+            b = b.wrapping_offset(b_rs);
+        }
+        acc
+    }
+}
+
+/// `C ← α·acc + β·C`.
+///
+/// # Safety
+/// As for [`Micro`].
+#[inline(always)]
+unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
+    acc: [[[V; MV]; P]; NC],
+    scaling: &Scaling<T>,
+    c: *mut T,
+    ld: isize,
+) where
+    T: Kernels,
+    V: Vector<Real = T::Real>,
+{
+    // SAFETY: the caller vouches for the instruction set and for MV vectors in each of the NC
+    // columns of C, which are read only where β ≠ 0.
+    unsafe {
+        let signs = Signs::<V>::new(scaling.conj_a, scaling.conj_b);
+        for j in 0..NC {
+            let column: *mut T::Real = c.offset(j as isize * ld).cast();
+            for i in 0..MV {
+                let at = column.add(i * V::LANES);
+                let mut sum = acc[j][0][i];
+                if P == 2 {
+                    sum = combine(sum, acc[j][P - 1][i], &signs);
+                }
+                let scaled = if scaling.beta == T::ZERO {
+                    product::<T, V>(sum, scaling.alpha)
+                } else {
+                    let old = product::<T, V>(V::load(at), scaling.beta);
+                    product_plus::<T, V>(sum, scaling.alpha, old)
+                };
+                scaled.store(at);
+            }
+        }
+    }
+}
+
+/// The signs with which the four sums of a complex product enter the result.
+#[derive(Clone, Copy)]
+struct Signs<V> {
+    /// Of `(Σ re·re, Σ im·re)`.
+    straight: V,
+    /// Of `(Σ im·im, Σ re·im)`.
+    crossed: V,
+}
+
+impl<V: Vector> Signs<V> {
+    /// # Safety
+    /// The CPU has the instruction set of `V`.
+    #[inline(always)]
+    unsafe fn new(conj_a: bool, conj_b: bool) -> Self {
+        let sign = |negative| if negative { -V::Real::ONE } else { V::Real::ONE };
+        // SAFETY: the caller's promise.
+        unsafe {
+            Signs {
+                straight: V::alternate(V::Real::ONE, sign(conj_a)),
+                crossed: V::alternate(sign(conj_a == conj_b), sign(conj_b)),
+            }
+        }
+    }
+}
+
+/// The complex sums of the products: `(re·re − im·im, im·re + re·im)` pair by pair, but for
+/// conjugation. Multiplying by ±1 is exact; adding to +0 first keeps an exact zero positive, as
+/// it comes out of a sum that starts at zero.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`.
+#[inline(always)]
+unsafe fn combine<V: Vector>(by_re: V, by_im: V, signs: &Signs<V>) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let straight = by_re.mul_add(signs.straight, V::zero());
+        by_im.swap_pairs().mul_add(signs.crossed, straight)
+    }
+}
+
+/// `x · factor` for numbers of type T; `x` itself for the factor 1, so that a factor without an
+/// imaginary part does not turn an infinity into a NaN.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`.
+#[inline(always)]
+unsafe fn product<T: Kernels, V: Vector<Real = T::Real>>(x: V, factor: T) -> V {
+    if factor == T::ONE {
+        return x;
+    }
+    let (re, im) = factor.parts();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let y = x.mul(V::splat(re));
+        if T::COMPLEX { x.swap_pairs().mul_add(V::alternate(-im, im), y) } else { y }
+    }
+}
+
+/// `x · factor + y` for numbers of type T.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`.
+#[inline(always)]
+unsafe fn product_plus<T: Kernels, V: Vector<Real = T::Real>>(x: V, factor: T, y: V) -> V {
+    let (re, im) = factor.parts();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let y = x.mul_add(V::splat(re), y);
+        if T::COMPLEX && factor != T::ONE {
+            x.swap_pairs().mul_add(V::alternate(-im, im), y)
+        } else {
+            y
+        }
+    }
+}

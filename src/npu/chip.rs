@@ -1,0 +1,127 @@
+//! What the engine needs to know of a chip: limits, layouts, tiling, register commands.
+
+use std::fmt;
+use std::ops::Range;
+
+/// A kind of NPU.
+///
+/// The device work is one operation only: `C = A·B` with A of rows × depth and B of
+/// depth × cols in int8, C of rows × cols in int32, all sums exact.
+///
+/// * **A** is row-major: one byte per element, a pitch of a multiple of [`Limits::pitch_align`]
+///   bytes from row to row, so that a task may read any range of rows and any aligned range of
+///   columns of a larger matrix in place.
+/// * **B** is packed tile by tile in the chip's own order ([`Chip::pack_b_line`]); a tile is the
+///   concatenation of its strips of [`Limits::col_align`] columns, each packed by itself.
+/// * **C** is row-major int32 with a pitch in bytes that is a multiple of 16.
+pub trait Chip: Sync + fmt::Debug {
+    /// Name for people.
+    fn name(&self) -> &'static str;
+
+    /// What one task can do.
+    fn limits(&self) -> &Limits;
+
+    /// Most rows that one task can take when its depth is `depth`; at least 1 for every
+    /// depth up to [`Limits::max_depth`].
+    fn max_rows(&self, depth: usize) -> usize;
+
+    /// Writes column `col` of a tile of B into the packed tile `dst`.
+    ///
+    /// `line` holds the `depth` elements of the column (a multiple of [`Limits::depth_align`]);
+    /// `dst` is the whole tile of `depth × cols` bytes with `cols` a multiple of
+    /// [`Limits::col_align`], `col < cols`. Bytes of other columns are not touched, so a tile
+    /// of zeros with some columns packed is zero in the others.
+    ///
+    /// # Panics
+    /// When a length is not such a multiple, or the column is not in the tile.
+    fn pack_b_line(&self, line: &[i8], col: usize, dst: &mut [u8]);
+
+    /// The register commands of one task.
+    ///
+    /// # Errors
+    /// When `task` exceeds a limit of the chip; the message names it. Nothing is ever emitted
+    /// that a field cannot hold.
+    fn encode(&self, task: &Task) -> Result<CommandStream, EncodeError>;
+}
+
+/// Limits of one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// NPU cores.
+    pub cores: usize,
+    /// Depth is padded with zeros to a multiple of this.
+    pub depth_align: usize,
+    /// Columns are padded to a multiple of this.
+    pub col_align: usize,
+    /// Pitch of A in bytes is a multiple of this; addresses of A, B, C too.
+    pub pitch_align: usize,
+    /// Greatest depth of one task.
+    pub max_depth: usize,
+    /// Greatest number of columns of one task.
+    pub max_cols: usize,
+}
+
+/// One unit of device work: `rows × cols` int32 sums of `depth` int8 products each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Rows of A and C.
+    pub rows: usize,
+    /// Columns of B and C, a multiple of [`Limits::col_align`].
+    pub cols: usize,
+    /// Inner dimension, a multiple of [`Limits::depth_align`].
+    pub depth: usize,
+    /// IOVA of the first element of A.
+    pub a: u32,
+    /// Bytes from one row of A to the next.
+    pub a_pitch: usize,
+    /// IOVA of the packed tile of B, `depth · cols` bytes.
+    pub b: u32,
+    /// IOVA of the first element of C.
+    pub c: u32,
+    /// Bytes from one row of C to the next.
+    pub c_pitch: usize,
+}
+
+/// A program of 64-bit register commands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommandStream {
+    words: Vec<u64>,
+}
+
+impl CommandStream {
+    /// An empty program.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Appends one word.
+    pub fn push(&mut self, word: u64) {
+        self.words.push(word);
+    }
+    /// The words in order.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+    /// The words as the device fetches them: little-endian bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.words.iter().flat_map(|w| w.to_le_bytes()).collect()
+    }
+}
+
+/// A task that the chip cannot do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodeError(pub String);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for EncodeError {}
+
+/// Cuts `total` into the fewest pieces of at most `max`, all but the last of the same length,
+/// which is a multiple of `align`. `max` must be a multiple of `align`.
+pub fn pieces(total: usize, max: usize, align: usize) -> Vec<Range<usize>> {
+    let count = total.div_ceil(max).max(1);
+    let step = total.div_ceil(count).next_multiple_of(align).max(align);
+    (0..total).step_by(step).map(|start| start..total.min(start + step)).collect()
+}

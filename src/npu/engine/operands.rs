@@ -1,0 +1,232 @@
+//! Splits both operands into digit planes and packs them into device buffers.
+//!
+//! One pass over each operand serves four masters: the device gets its bytes, the guard its
+//! statistics, the verification its projections, and the recombination its exponents.
+
+use super::lines::{Lines, STRIP};
+use super::plan::Plan;
+use crate::npu::chip::Chip;
+use crate::npu::driver::Buffer;
+use crate::npu::guard::{LineScan, LineStats};
+use crate::npu::pool::Lane;
+use crate::npu::scheme::{Scheme, ozaki_int8};
+use crate::npu::verify::{self, Challenge, Projection};
+use crate::threads::Threads;
+use std::sync::Mutex;
+
+/// The device buffers of one lane's share that hold its operands.
+#[derive(Debug)]
+pub struct OperandBuffers {
+    /// Rows of A, as [`Plan`] lays them out.
+    pub a: Box<dyn Buffer>,
+    /// Packed tiles of B.
+    pub b: Box<dyn Buffer>,
+}
+
+impl OperandBuffers {
+    /// Returns both buffers to the lane they came from.
+    pub fn give_back(self, lane: &mut Lane) {
+        lane.give(self.a);
+        lane.give(self.b);
+    }
+}
+
+/// What packing found out about the lines of one operand.
+#[derive(Debug)]
+pub struct Packed {
+    /// The exponent of each line.
+    pub exponents: Vec<i32>,
+    /// The guard's statistics of each line.
+    pub stats: Vec<LineStats>,
+}
+
+/// Scans every line of an operand.
+pub fn scan(lines: Lines<'_>, count: usize, threads: &Threads) -> Vec<LineScan> {
+    let strips = threads.map(count.div_ceil(STRIP), Vec::new, |scratch, strip| {
+        let range = strip * STRIP..count.min((strip + 1) * STRIP);
+        let mut scans = Vec::with_capacity(range.len());
+        lines.visit(range, scratch, |_, line| scans.push(LineScan::of(line)));
+        scans
+    });
+    strips.into_iter().flatten().collect()
+}
+
+/// Everything that packing needs to know of the call.
+#[derive(Debug, Clone, Copy)]
+pub struct Packer<'a> {
+    /// The chip whose layouts are written.
+    pub chip: &'a dyn Chip,
+    /// How many digits, and which products of them.
+    pub scheme: &'a Scheme,
+    /// Where everything goes.
+    pub plan: &'a Plan,
+    /// The buffers, one per share of the plan.
+    pub buffers: &'a [OperandBuffers],
+    /// The random numbers of the verification.
+    pub challenge: &'a Challenge,
+    /// Who helps.
+    pub threads: &'a Threads,
+}
+
+/// Scratch of one thread.
+#[derive(Debug, Default)]
+struct Scratch {
+    gathered: Vec<f32>,
+    planes: Vec<i8>,
+    depthwise: Vec<i8>,
+    packed: Vec<u8>,
+    projections: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Packer<'_> {
+    fn planes_len(&self) -> usize {
+        self.plan.a_pitch
+    }
+
+    /// Splits one line into `scratch.planes`; returns its exponent and statistics.
+    fn split(&self, line: &[f32], scan: &LineScan, planes: &mut Vec<i8>) -> (i32, LineStats) {
+        let pitch = self.plan.pitch;
+        let exponent = ozaki_int8::exponent(scan.max_abs, self.scheme.slices);
+        planes.resize(self.planes_len(), 0);
+        ozaki_int8::split(line, exponent, self.scheme.slices, pitch, planes);
+        (exponent, LineStats::of(line, scan, exponent, self.scheme, planes, pitch))
+    }
+
+    /// Packs B, whose columns are `lines`, into the buffers of every share that needs them.
+    /// Returns what it found and, per tile, what rows of A must meet.
+    pub fn columns(&self, lines: Lines<'_>, scans: &[LineScan]) -> (Packed, Vec<Projection>) {
+        let plan = self.plan;
+        // A strip is as wide as the chip's alignment, so that it is contiguous in every tile.
+        let align = self.chip.limits().col_align;
+        let strips: Vec<(usize, usize)> = (0..plan.tiles.len())
+            .flat_map(|tile| (0..plan.width(tile)).step_by(align).map(move |col| (tile, col)))
+            .collect();
+        let projections: Vec<Mutex<Vec<u64>>> =
+            plan.tiles.iter().map(|_| Mutex::new(vec![0; self.planes_len()])).collect();
+
+        let found = self.threads.map(strips.len(), Scratch::default, |scratch, strip| {
+            let (tile, first) = strips[strip];
+            let cols = &plan.tiles[tile];
+            let range = cols.start + first..cols.end.min(cols.start + first + align);
+            self.column_strip(lines, scans, range, (tile, first), &projections[tile], scratch)
+        });
+
+        let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
+        for (exponents, stats) in found {
+            packed.exponents.extend(exponents);
+            packed.stats.extend(stats);
+        }
+        let vectors = projections
+            .into_iter()
+            .map(|u| {
+                let u = u.into_inner().unwrap_or_else(|e| e.into_inner());
+                self.challenge.combine(self.scheme, &u, plan.pitch)
+            })
+            .collect();
+        (packed, vectors)
+    }
+
+    /// Packs one strip of columns of B: `at` is its tile and its first column in the tile.
+    fn column_strip(
+        &self,
+        lines: Lines<'_>,
+        scans: &[LineScan],
+        range: std::ops::Range<usize>,
+        at: (usize, usize),
+        projection: &Mutex<Vec<u64>>,
+        scratch: &mut Scratch,
+    ) -> (Vec<i32>, Vec<LineStats>) {
+        let (plan, pitch) = (self.plan, self.plan.pitch);
+        let align = self.chip.limits().col_align;
+        let Scratch { gathered, planes, depthwise, packed, projections, .. } = scratch;
+        let depth: usize = plan.sections.iter().map(|s| s.span.len()).sum();
+        packed.clear();
+        packed.resize(depth * align, 0);
+        projections.clear();
+        projections.resize(self.planes_len(), 0);
+        let (mut exponents, mut stats) = (Vec::new(), Vec::new());
+
+        lines.visit(range.clone(), gathered, |col, line| {
+            let (exponent, stat) = self.split(line, &scans[col], planes);
+            exponents.push(exponent);
+            stats.push(stat);
+            self.challenge.add_column(col, planes, projections);
+            let mut offset = 0;
+            let mut group = usize::MAX;
+            for section in &plan.sections {
+                if section.group != group {
+                    group = section.group;
+                    depthwise.clear();
+                    for (_, q) in self.scheme.groups[group].products() {
+                        depthwise.extend_from_slice(&planes[(q - 1) * pitch..q * pitch]);
+                    }
+                }
+                let bytes = section.span.len() * align;
+                self.chip.pack_b_line(
+                    &depthwise[section.span.clone()],
+                    col - range.start,
+                    &mut packed[offset..offset + bytes],
+                );
+                offset += bytes;
+            }
+        });
+
+        let (tile, first) = at;
+        for (share, buffers) in plan.shares.iter().zip(self.buffers) {
+            if !share.tiles.contains(&tile) {
+                continue;
+            }
+            let mut offset = 0;
+            for (s, section) in plan.sections.iter().enumerate() {
+                let bytes = section.span.len() * align;
+                let to = plan.b_offset(share, tile, s) + first * section.span.len();
+                buffers.b.write(to, &packed[offset..offset + bytes]);
+                offset += bytes;
+            }
+        }
+        let mut total = projection.lock().unwrap_or_else(|e| e.into_inner());
+        for (sum, add) in total.iter_mut().zip(projections) {
+            *sum = sum.wrapping_add(*add);
+        }
+        (exponents, stats)
+    }
+
+    /// Packs A, whose rows are `lines`. Returns what it found and, per row and tile (row-major),
+    /// the projection that the results must have.
+    pub fn rows(
+        &self,
+        lines: Lines<'_>,
+        scans: &[LineScan],
+        vectors: &[Projection],
+    ) -> (Packed, Vec<u64>) {
+        let (plan, m) = (self.plan, scans.len());
+        let found = self.threads.map(m.div_ceil(STRIP), Scratch::default, |scratch, strip| {
+            let range = strip * STRIP..m.min((strip + 1) * STRIP);
+            let Scratch { gathered, planes, bytes, .. } = scratch;
+            let (mut exponents, mut stats, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+            lines.visit(range, gathered, |row, line| {
+                let (exponent, stat) = self.split(line, &scans[row], planes);
+                exponents.push(exponent);
+                stats.push(stat);
+                expected.extend(vectors.iter().map(|v| verify::expect(planes, v)));
+                bytes.clear();
+                bytes.extend(planes.iter().map(|&digit| digit as u8));
+                for (share, buffers) in plan.shares.iter().zip(self.buffers) {
+                    if share.rows.contains(&row) {
+                        buffers.a.write(plan.a_offset(share, row), bytes);
+                    }
+                }
+            });
+            (exponents, stats, expected)
+        });
+        let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
+        let mut all = Vec::new();
+        for (exponents, stats, expected) in found {
+            packed.exponents.extend(exponents);
+            packed.stats.extend(stats);
+            all.extend(expected);
+        }
+        (packed, all)
+    }
+}

@@ -1,0 +1,192 @@
+//! The proof, per call, that a scheme's result meets the error bound of a conventional GEMM.
+//!
+//! For every entry of A·B the emulated value differs from the exact one by at most
+//! `k_eff · u · (|A||B|)_ij` with u = 2^-24 and `k_eff` the smaller number of non-zeros of row i
+//! and column j. (The promise has `k_eff + 2`; the rest is for the final roundings.) [`accepts`]
+//! proves that for all entries at once from statistics of the lines, in integers that depend on
+//! no order, and rounds every step against itself. `false` only means: not proven.
+//!
+//! # Units
+//!
+//! Let a row be scaled by 2^e and a column by 2^f, see
+//! [`exponent`](super::scheme::ozaki_int8::exponent), and let x, y be scaled elements, X, Y
+//! their roundings to integers of s digits. Everything is counted in units of 2^(-e-f).
+//!
+//! **Error.** With |x - X| ≤ q_i, |y - Y| ≤ q_j (1/2, or 0 for a line that is exact),
+//! |Σ xy - Σ XY| ≤ q_i ‖Y‖₁ + q_j ‖X‖₁ + q_i q_j k_eff. Digit products that the scheme drops
+//! add 256^(2s-p-q) ‖d_p(X)‖₂ ‖d_q(Y)‖₂ each, by Cauchy and Schwarz. The sum of all is E.
+//!
+//! **Magnitude.** F = trunc(|x| / 256^(s-1)) is the element over the unit of the leading digit,
+//! an integer of 0 … 127. So Σ |x||y| ≥ 256^(2s-2) Σ F F' ≥ 2^(16(s-1)) L.
+//!
+//! **Test.** E ≤ k_eff · 2^-24 · 2^(16(s-1)) · L, that is **E ≤ k_eff · L · 2^σ with
+//! σ = 16(s-1) - 24**: 8 for three slices, 24 for four ([`Scheme::guard_shift`]). E is given
+//! 2^-40 of itself on top.
+//!
+//! F comes from the element itself. The leading digit rounds to nearest and may exceed it
+//! (elements of 32640 facing zeros: accepted with |d_1|, and wrong by 132360 u where 36001 u are
+//! allowed); so may X.
+//!
+//! # A lower bound for all pairs of lines
+//!
+//! Of each line only the counts c_p = #{F ≥ t_p} for the thresholds t are kept. With
+//! D_p = t_p - t_(p-1), F ≥ Σ_p D_p [F ≥ t_p], and of k places at least c_p + c'_q - k have both
+//! F ≥ t_p and F' ≥ t_q. Hence L = Σ_p Σ_q D_p D'_q max(0, c_p + c'_q - k).
+//!
+//! Rows and columns are put into classes of similar size, the extremes of every statistic are
+//! taken class by class, and the test is made for all pairs of classes: one outlier then spoils
+//! the bound of its class only.
+
+mod class;
+mod stats;
+
+pub use stats::{LineScan, LineStats};
+
+use super::scheme::Scheme;
+use class::{Class, classes};
+
+/// Lower ends of the ranges of F that are told apart.
+const THRESHOLDS: [u8; 13] = [1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64, 90];
+
+/// D_p: what reaching the p-th threshold adds to the lower bound of F.
+const STEPS: [u32; THRESHOLDS.len()] = {
+    let mut steps = [0; THRESHOLDS.len()];
+    let mut below = 0;
+    let mut p = 0;
+    while p < steps.len() {
+        steps[p] = (THRESHOLDS[p] - below) as u32;
+        below = THRESHOLDS[p];
+        p += 1;
+    }
+    steps
+};
+
+/// Greatest inner dimension for which the inner sums of [`overlap`], at most 90 k, fit a u32.
+const MAX_K: usize = u32::MAX as usize / THRESHOLDS[THRESHOLDS.len() - 1] as usize;
+
+/// Whether the product of rows with statistics `a` and columns with statistics `b` over the
+/// inner dimension `k` provably meets the bound under `scheme`, entry by entry.
+///
+/// Lines of zeros take no part: their results are exact zeros.
+pub fn accepts(scheme: &Scheme, a: &[LineStats], b: &[LineStats], k: usize) -> bool {
+    if k > scheme.max_k().min(MAX_K) {
+        return false;
+    }
+    let (rows, cols) = (classes(a, k), classes(b, k));
+    rows.iter().all(|row| {
+        cols.iter().all(|col| {
+            let (needed, proven) = bounds(scheme, row, col, k as u32);
+            needed <= proven
+        })
+    })
+}
+
+/// 4 E (1 + 2^-40), rounded up, and 4 k_eff L 2^σ for the lines of two classes.
+fn bounds(scheme: &Scheme, row: &Class, col: &Class, k: u32) -> (u128, u128) {
+    let (row_inexact, col_inexact) = (u128::from(row.inexact), u128::from(col.inexact));
+    let pairs = row.max_nonzeros.min(col.max_nonzeros) as u128;
+    let mut error =
+        2 * row_inexact * col.norm + 2 * col_inexact * row.norm + row_inexact * col_inexact * pairs;
+    for (p, q) in scheme.dropped() {
+        let product = u128::from(row.roots[p - 1]) * u128::from(col.roots[q - 1]);
+        error += (4 * product) << (8 * (2 * scheme.slices - p - q));
+    }
+    let needed = error + error.div_ceil(1 << 40);
+    let pairs = row.min_nonzeros.min(col.min_nonzeros) as u128;
+    let proven =
+        (4 * pairs * u128::from(overlap(&row.counts, &col.counts, k))) << scheme.guard_shift;
+    (needed, proven)
+}
+
+/// L for two lines with these counts, k at most [`MAX_K`].
+fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> u64 {
+    let mut total = 0;
+    for (&step, &a) in STEPS.iter().zip(a) {
+        let mut inner = 0u32;
+        for (&step, &b) in STEPS.iter().zip(b) {
+            inner = inner.wrapping_add(step.wrapping_mul(a.wrapping_add(b).saturating_sub(k)));
+        }
+        total += u64::from(step) * u64::from(inner);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+
+    /// Counts of a line whose F are these.
+    fn counts(line: &[u8]) -> [u32; THRESHOLDS.len()] {
+        THRESHOLDS.map(|t| line.iter().filter(|f| **f >= t).count() as u32)
+    }
+
+    #[test]
+    fn shifts_are_those_of_the_derivation() {
+        for scheme in [&I_3S8P, &I_4S10P] {
+            assert_eq!(scheme.guard_shift as usize, 16 * (scheme.slices - 1) - 24);
+        }
+        assert_eq!(STEPS.iter().sum::<u32>(), 90);
+    }
+
+    #[test]
+    fn overlap_is_below_every_pairing() {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            state >> 33
+        };
+        for case in 0..2000 {
+            let k = 1 + draw() as usize % 40;
+            let mut line = || {
+                let low = draw() % 100;
+                (0..k).map(|_| (low + draw() % (128 - low)) as u8).collect::<Vec<u8>>()
+            };
+            let (mut a, mut b) = (line(), line());
+            let bound = overlap(&counts(&a), &counts(&b), k as u32);
+            let dot = |a: &[u8], b: &[u8]| {
+                a.iter().zip(b).map(|(&a, &b)| u64::from(a) * u64::from(b)).sum::<u64>()
+            };
+            assert!(bound <= dot(&a, &b), "{case}");
+            a.sort_unstable();
+            b.sort_unstable_by(|a, b| b.cmp(a));
+            assert!(bound <= dot(&a, &b), "{case}: the least of all pairings");
+        }
+        // Where every F is a threshold, it is the least pairing.
+        let (a, b) = ([1, 3, 8, 90, 90], [90, 22, 22, 2, 0]);
+        assert_eq!(overlap(&counts(&a), &counts(&b), 5), 90 + 66 + 176 + 180);
+    }
+
+    #[test]
+    fn overlap_holds_the_longest_lines() {
+        let full = [MAX_K as u32; THRESHOLDS.len()];
+        assert_eq!(overlap(&full, &full, MAX_K as u32), 8100 * MAX_K as u64);
+    }
+
+    #[test]
+    fn bounds_of_one_pair_by_hand() {
+        let class = |inexact, nonzeros, norm, roots| Class {
+            counts: [2; THRESHOLDS.len()],
+            min_nonzeros: nonzeros,
+            max_nonzeros: nonzeros + 1,
+            norm,
+            roots,
+            inexact,
+        };
+        let (row, col) = (class(true, 5, 1000, [0, 0, 7, 0]), class(true, 3, 2000, [0, 0, 11, 0]));
+        // 4E = 2·2000 + 2·1000 + 4 + 4·7·11; L = 90² · (2 + 2 - 3).
+        assert_eq!(bounds(&I_3S8P, &row, &col, 3), (6312 + 1, (4 * 3 * 8100) << 8));
+        let exact = class(false, 5, 1000, [0; 4]);
+        assert_eq!(bounds(&I_3S8P, &exact, &col, 3).0, 2000 + 1);
+        let (row, col) = (class(false, 5, 0, [0, 2, 3, 5]), class(false, 5, 0, [0, 7, 11, 13]));
+        let dropped = ((2 * 13 + 3 * 11 + 5 * 7) << 16) + ((3 * 13 + 5 * 11) << 8) + 5 * 13;
+        assert_eq!(bounds(&I_4S10P, &row, &col, 3), (4 * dropped + 1, (4 * 5 * 8100) << 24));
+    }
+
+    #[test]
+    fn beyond_max_k_nothing_is_proven() {
+        assert!(!accepts(&I_3S8P, &[], &[], I_3S8P.max_k() + 1));
+        assert!(!accepts(&I_3S8P, &[], &[], usize::MAX));
+        assert!(accepts(&I_3S8P, &[], &[], I_3S8P.max_k()));
+    }
+}

@@ -1,0 +1,355 @@
+//! The proof, per block, that the device computed what it was told: random projection in exact
+//! integer arithmetic.
+//!
+//! With x a vector of random odd 32-bit numbers, one per column of C, and ρ a random odd 64-bit
+//! number per group, every row of results must satisfy, modulo 2^64,
+//!
+//! Σ_g ρ_g Σ_j C_g\[i, j] x_j = Σ_p A_p\[i, ·] · v_p, v_p = Σ_q ρ_(p+q) (B_q x), q over the kept
+//! products.
+//!
+//! The left side ([`Challenge::observe`]) is taken from what the device returned, the right side
+//! ([`expect`]) while A and B are packed. A single wrong sum is off by δ · ρ · x with δ ≠ 0 of
+//! at most 31 trailing zeros and odd factors: it never passes. An error within one group passes
+//! with probability 2^-31 at most, because at most one of the 2^31 values of an x_j cancels the
+//! rest; any fixed error with 2^-26.
+//!
+//! Weaker choices let real faults through: uniform x modulo 2^32 misses every second sign flip,
+//! odd x modulo 2^32 misses every pair of sign flips, and a prime modulus 2^31 - 1 misses a
+//! saturated zero. What this cannot see is wrong packing or scaling, on which both sides agree.
+
+use super::scheme::Scheme;
+use super::widest::widest;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+/// 16-bit pieces of a 64-bit number.
+const LIMBS: usize = 4;
+
+/// Digits whose products with 16-bit limbs surely sum up within an i32: each is at most 2^22.
+const RUN: usize = 256;
+
+/// The random numbers of one call: an odd 32-bit x per column of C, an odd 64-bit ρ per group.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    x: Vec<i32>,
+    rho: Vec<u64>,
+}
+
+/// What rows of A meet in [`expect`]: one number modulo 2^64 per digit of a row, as four
+/// balanced 16-bit limbs, all the lowest limbs first.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    limbs: Vec<i16>,
+}
+
+impl Challenge {
+    /// Draws the numbers for a call of `cols` columns, independently of its data.
+    pub fn draw(cols: usize, groups: usize) -> Challenge {
+        let mut bytes = vec![0; 4 * cols + 8 * groups];
+        fill_random(&mut bytes);
+        let (x, rho) = bytes.split_at(4 * cols);
+        Challenge {
+            x: x.as_chunks().0.iter().map(|b| i32::from_ne_bytes(*b) | 1).collect(),
+            rho: rho.as_chunks().0.iter().map(|b| u64::from_ne_bytes(*b) | 1).collect(),
+        }
+    }
+
+    /// Adds column `col` of B, as digit planes, to the running projections `u` of its tile, one
+    /// per digit and laid out like `planes`.
+    pub fn add_column(&self, col: usize, planes: &[i8], u: &mut [u64]) {
+        add_scaled(self.x[col], planes, u);
+    }
+
+    /// Turns the projections of a tile of B into what rows of A meet in [`expect`]; `u` is laid
+    /// out like digit planes of pitch `pitch`.
+    pub fn combine(&self, scheme: &Scheme, u: &[u64], pitch: usize) -> Projection {
+        assert!(u.len() == scheme.slices * pitch && self.rho.len() == scheme.groups.len());
+        let mut v = vec![0u64; u.len()];
+        for (group, &rho) in scheme.groups.iter().zip(&self.rho) {
+            for (p, q) in group.products() {
+                let (v, u) = (&mut v[(p - 1) * pitch..], &u[(q - 1) * pitch..]);
+                for (v, &u) in v.iter_mut().zip(u).take(pitch) {
+                    *v = v.wrapping_add(rho.wrapping_mul(u));
+                }
+            }
+        }
+        Projection::new(&v)
+    }
+
+    /// The projection of one row of results: `sums[g * cols + j]` is the sum of group g at the
+    /// j-th of `cols` columns, the first of which is column `first_col` of the call.
+    pub fn observe(&self, first_col: usize, cols: usize, sums: &[i64]) -> u64 {
+        assert!(sums.len() == cols * self.rho.len());
+        let x = &self.x[first_col..first_col + cols];
+        let mut y = 0u64;
+        for (g, rho) in self.rho.iter().enumerate() {
+            let sum = project(x, &sums[g * cols..][..cols]);
+            y = y.wrapping_add(rho.wrapping_mul(sum as u64));
+        }
+        y
+    }
+}
+
+impl Projection {
+    fn new(v: &[u64]) -> Projection {
+        let mut limbs = vec![0; LIMBS * v.len()];
+        for (t, limbs) in limbs.chunks_mut(v.len().max(1)).enumerate() {
+            for (limb, &v) in limbs.iter_mut().zip(v) {
+                // With 0x8000 added to every limb at once, the 16-bit pieces of the sum are the
+                // balanced limbs plus 0x8000.
+                let biased = v.wrapping_add(0x8000_8000_8000_8000) >> (16 * t);
+                *limb = (biased as u16 ^ 0x8000) as i16;
+            }
+        }
+        Projection { limbs }
+    }
+}
+
+/// The projection that a row of A with digit planes `planes` must have against the tile of B
+/// behind `v`, see [`Challenge::combine`].
+pub fn expect(planes: &[i8], v: &Projection) -> u64 {
+    meet(planes, &v.limbs)
+}
+
+widest! {
+    /// `u += x · planes`, element by element.
+    fn add_scaled(x: i32, planes: &[i8], u: &mut [u64]) => add_scaled_any;
+}
+
+#[inline(always)]
+fn add_scaled_any(x: i32, planes: &[i8], u: &mut [u64]) {
+    assert!(planes.len() == u.len());
+    let x = i64::from(x);
+    for (u, &digit) in u.iter_mut().zip(planes) {
+        *u = u.wrapping_add((i64::from(digit) * x) as u64);
+    }
+}
+
+widest! {
+    /// The inner product of digits and the numbers of which `limbs` holds the limbs.
+    fn meet(planes: &[i8], limbs: &[i16]) -> u64 => meet_any;
+}
+
+#[inline(always)]
+fn meet_any(planes: &[i8], limbs: &[i16]) -> u64 {
+    assert!(limbs.len() == LIMBS * planes.len());
+    let mut z = 0u64;
+    for start in (0..planes.len()).step_by(RUN) {
+        let digits = &planes[start..planes.len().min(start + RUN)];
+        for t in 0..LIMBS {
+            let limbs = &limbs[t * planes.len() + start..][..digits.len()];
+            let mut sum = 0i32;
+            for (&digit, &limb) in digits.iter().zip(limbs) {
+                sum = sum.wrapping_add(i32::from(digit).wrapping_mul(i32::from(limb)));
+            }
+            z = z.wrapping_add((i64::from(sum) as u64) << (16 * t));
+        }
+    }
+    z
+}
+
+widest! {
+    /// The inner product of random numbers and sums.
+    fn project(x: &[i32], sums: &[i64]) -> i64 => project_any;
+}
+
+#[inline(always)]
+fn project_any(x: &[i32], sums: &[i64]) -> i64 {
+    let mut total = 0i64;
+    for (&x, &sum) in x.iter().zip(sums) {
+        total = total.wrapping_add(sum.wrapping_mul(i64::from(x)));
+    }
+    total
+}
+
+/// Random bytes of the operating system; where it has none to give, those of the standard
+/// library's hash keys.
+fn fill_random(bytes: &mut [u8]) {
+    let mut done = 0;
+    while done < bytes.len() {
+        let rest = &mut bytes[done..];
+        // SAFETY: `rest` is writable for its length, and nothing else is asked of the call.
+        let got =
+            unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), libc::GRND_NONBLOCK) };
+        match usize::try_from(got) {
+            Ok(got) => done += got,
+            Err(_) if std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
+            Err(_) => return fill_hashed(rest),
+        }
+    }
+}
+
+fn fill_hashed(bytes: &mut [u8]) {
+    for (i, word) in bytes.chunks_mut(8).enumerate() {
+        let hash = RandomState::new().hash_one(i).to_ne_bytes();
+        word.copy_from_slice(&hash[..word.len()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+
+    /// Digit planes of a small product, and what a device makes of them.
+    struct Product {
+        scheme: &'static Scheme,
+        pitch: usize,
+        rows: Vec<Vec<i8>>,
+        cols: Vec<Vec<i8>>,
+    }
+
+    impl Product {
+        fn new(scheme: &'static Scheme, rows: usize, cols: usize, pitch: usize) -> Product {
+            let mut state = 5u32;
+            let mut planes = |lines: usize| {
+                let mut line = || {
+                    state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+                    (state >> 24) as i8
+                };
+                (0..lines).map(|_| (0..scheme.slices * pitch).map(|_| line()).collect()).collect()
+            };
+            let (rows, cols) = (planes(rows), planes(cols));
+            Product { scheme, pitch, rows, cols }
+        }
+
+        fn sums(&self, i: usize) -> Vec<i64> {
+            let plane = |line: &[i8], p: usize, l: usize| i64::from(line[(p - 1) * self.pitch + l]);
+            let mut sums = Vec::new();
+            for group in self.scheme.groups {
+                for col in &self.cols {
+                    let terms = group.products().flat_map(|(p, q)| {
+                        (0..self.pitch).map(move |l| plane(&self.rows[i], p, l) * plane(col, q, l))
+                    });
+                    sums.push(terms.sum());
+                }
+            }
+            sums
+        }
+
+        /// A challenge of which this product takes columns from `first` on, and what row `i`
+        /// must show.
+        fn challenge(&self, first: usize, i: usize) -> (Challenge, u64) {
+            let challenge = Challenge::draw(first + self.cols.len() + 2, self.scheme.groups.len());
+            let mut u = vec![0; self.scheme.slices * self.pitch];
+            for (j, col) in self.cols.iter().enumerate() {
+                challenge.add_column(first + j, col, &mut u);
+            }
+            let v = challenge.combine(self.scheme, &u, self.pitch);
+            let z = expect(&self.rows[i], &v);
+            (challenge, z)
+        }
+    }
+
+    #[test]
+    fn honest_results_pass() {
+        for scheme in [&I_3S8P, &I_4S10P] {
+            for (cols, pitch) in [(1, 32), (5, 96), (33, 320), (7, 1056)] {
+                let product = Product::new(scheme, 3, cols, pitch);
+                for first in [0, 13] {
+                    for i in 0..3 {
+                        let (challenge, z) = product.challenge(first, i);
+                        assert_eq!(challenge.observe(first, cols, &product.sums(i)), z);
+                    }
+                }
+            }
+        }
+        let (challenge, _) = Product::new(&I_3S8P, 1, 0, 0).challenge(0, 0);
+        assert_eq!(challenge.observe(0, 0, &[]), 0);
+    }
+
+    #[test]
+    fn the_greatest_digits_do_not_wrap() {
+        for digits in [(-128, -128), (127, -128)] {
+            let mut product = Product::new(&I_4S10P, 1, 3, 2048);
+            product.rows[0].fill(digits.0);
+            product.cols.iter_mut().for_each(|col| col.fill(digits.1));
+            let (challenge, z) = product.challenge(0, 0);
+            assert_eq!(challenge.observe(0, 3, &product.sums(0)), z);
+        }
+    }
+
+    #[test]
+    fn faults_are_seen() {
+        for scheme in [&I_3S8P, &I_4S10P] {
+            let (cols, pitch) = (24, 64);
+            let product = Product::new(scheme, 2, cols, pitch);
+            let honest = product.sums(1);
+            let (challenge, z) = product.challenge(9, 1);
+            let seen = |what: &str, fault: &dyn Fn(&mut [i64])| {
+                let mut sums = honest.clone();
+                fault(&mut sums);
+                assert_ne!(sums, honest, "{what} changes nothing");
+                assert_ne!(challenge.observe(9, cols, &sums), z, "{what} passes");
+            };
+            for place in 0..honest.len() {
+                let flip = |sum: i64, bit: u32| i64::from(sum as i32 ^ (1 << bit));
+                for bit in 0..32 {
+                    seen("a flipped bit", &|sums| sums[place] = flip(sums[place], bit));
+                }
+                let next = (place + 1) % honest.len();
+                seen("a sign", &|sums| sums[place] = -sums[place]);
+                seen("two signs", &|sums| {
+                    sums[place] = -sums[place];
+                    sums[next] = -sums[next];
+                });
+                seen("two flipped signs", &|sums| {
+                    sums[place] = flip(sums[place], 31);
+                    sums[next] = flip(sums[next], 31);
+                });
+                seen("a saturated sum", &|sums| sums[place] = i64::from(i32::MAX));
+                seen("a lost sum", &|sums| sums[place] = 0);
+                seen("two sums in each other's place", &|sums| sums.swap(place, next));
+            }
+            for (g, _) in scheme.groups.iter().enumerate() {
+                let group = g * cols..(g + 1) * cols;
+                seen("a lost group", &|sums| sums[group.clone()].fill(0));
+                seen("a saturated group", &|sums| sums[group.clone()].fill(i64::from(i32::MAX)));
+                seen("a stuck bit", &|sums| sums[group.clone()].iter_mut().for_each(|s| *s |= 64));
+            }
+            seen("the row above", &|sums| sums.copy_from_slice(&product.sums(0)));
+        }
+    }
+
+    #[test]
+    fn the_challenge_is_odd_random_and_new() {
+        let (one, other) = (Challenge::draw(1000, 4), Challenge::draw(1000, 4));
+        assert_ne!(one.x, other.x);
+        assert_ne!(one.rho, other.rho);
+        assert!(one.x.iter().all(|x| x & 1 == 1) && one.rho.iter().all(|rho| rho & 1 == 1));
+        for bit in 1..32 {
+            let ones = one.x.iter().filter(|x| *x >> bit & 1 == 1).count();
+            assert!((350..650).contains(&ones), "bit {bit} is set in {ones} of 1000");
+        }
+    }
+
+    #[test]
+    fn hashed_bytes_differ() {
+        let mut bytes = [0; 803];
+        fill_hashed(&mut bytes);
+        let mut again = [0; 803];
+        fill_hashed(&mut again);
+        assert_ne!(bytes[795..], again[795..]);
+        assert_ne!(bytes[..8], bytes[8..16]);
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_numbers() {
+        let digits: Vec<i8> = (0..1000).map(|i| (i * 37) as i8).collect();
+        let v: Vec<u64> = (0..1000u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let (mut wide, mut plain) = (v.clone(), v.clone());
+        add_scaled(i32::MIN + 1, &digits, &mut wide);
+        add_scaled_any(i32::MIN + 1, &digits, &mut plain);
+        assert_eq!(wide, plain);
+        let limbs = Projection::new(&v).limbs;
+        let by_definition = digits
+            .iter()
+            .zip(&v)
+            .fold(0u64, |sum, (&d, &v)| sum.wrapping_add((d as u64).wrapping_mul(v)));
+        assert_eq!(meet(&digits, &limbs), by_definition);
+        assert_eq!(meet_any(&digits, &limbs), by_definition);
+        let x: Vec<i32> = v.iter().map(|v| *v as i32).collect();
+        let sums: Vec<i64> = v.iter().map(|v| *v as i64).collect();
+        assert_eq!(project(&x, &sums), project_any(&x, &sums));
+    }
+}

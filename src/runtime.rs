@@ -1,0 +1,241 @@
+//! The one global: thread pool, devices and counters of this process; safe across `fork`.
+//!
+//! Nothing exists before the first call. A forked child finds the parent's state by its process
+//! id, leaves it alone (the parent's threads do not run here, and closing a buffer of an
+//! inherited descriptor would close the parent's) and makes its own. No lock is ever held across
+//! a fork: state is published through atomic pointers and never freed.
+
+use crate::blas::gemm::Gemm;
+use crate::config::Config;
+use crate::cpu::{self, Kernels};
+use crate::npu::engine::{Npu, Outcome};
+use crate::route::{self, Profile, Reason, Route};
+use crate::scalar::{c32, c64};
+use crate::threads::Threads;
+use crate::trace::{self, CallLine, Level, NpuLine, Report};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// What belongs to one process: made on first need, never freed.
+#[derive(Debug)]
+struct Process {
+    id: u32,
+    threads: OnceLock<Threads>,
+    npu: OnceLock<Result<Npu, Reason>>,
+}
+
+static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
+
+/// The state of the calling process.
+fn process() -> &'static Process {
+    let id = std::process::id();
+    let mut current = PROCESS.load(Ordering::Acquire);
+    loop {
+        // SAFETY: the pointer is null or was published below, and what is published is never
+        // freed or changed.
+        if let Some(process) = unsafe { current.as_ref() }
+            && process.id == id
+        {
+            return process;
+        }
+        let fresh =
+            Box::into_raw(Box::new(Process { id, threads: OnceLock::new(), npu: OnceLock::new() }));
+        match PROCESS.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: `fresh` came from a box and is now shared for ever.
+            Ok(_) => return unsafe { &*fresh },
+            Err(other) => {
+                // SAFETY: the exchange failed, so nobody else has seen `fresh`.
+                drop(unsafe { Box::from_raw(fresh) });
+                current = other;
+            }
+        }
+    }
+}
+
+/// The configuration, read from the environment at the first call. A forked child inherits it.
+pub fn config() -> &'static Config {
+    static CONFIG: AtomicPtr<Config> = AtomicPtr::new(ptr::null_mut());
+    let current = CONFIG.load(Ordering::Acquire);
+    // SAFETY: null, or published below and never freed or changed.
+    if let Some(config) = unsafe { current.as_ref() } {
+        return config;
+    }
+    let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
+    let fresh = Box::into_raw(Box::new(config));
+    match CONFIG.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {
+            // SAFETY: `fresh` came from a box and is now shared for ever.
+            let config = unsafe { &*fresh };
+            for complaint in complaints {
+                trace::log(config.log, Level::Error, &complaint);
+            }
+            config
+        }
+        Err(other) => {
+            // SAFETY: the exchange failed, so nobody else has seen `fresh`; `other` was
+            // published by the winner.
+            unsafe {
+                drop(Box::from_raw(fresh));
+                &*other
+            }
+        }
+    }
+}
+
+/// The thread pool of this process.
+pub fn threads() -> &'static Threads {
+    process().threads.get_or_init(|| {
+        let available = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        Threads::new(config().threads.unwrap_or_else(available))
+    })
+}
+
+/// The NPU of this process, opened at the first call that wants it.
+pub fn npu() -> Result<&'static Npu, Reason> {
+    process().npu.get_or_init(|| Npu::open(config())).as_ref().map_err(Clone::clone)
+}
+
+/// How often what happened since the library was loaded; a forked child goes on counting.
+#[derive(Debug, Default)]
+struct Counters {
+    cpu_calls: AtomicU64,
+    npu_calls: AtomicU64,
+    declined: AtomicU64,
+    jobs: AtomicU64,
+    tasks: AtomicU64,
+    retried: AtomicU64,
+    repaired: AtomicU64,
+}
+
+static COUNTERS: Counters = Counters {
+    cpu_calls: AtomicU64::new(0),
+    npu_calls: AtomicU64::new(0),
+    declined: AtomicU64::new(0),
+    jobs: AtomicU64::new(0),
+    tasks: AtomicU64::new(0),
+    retried: AtomicU64::new(0),
+    repaired: AtomicU64::new(0),
+};
+
+/// A copy of the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Products that the CPU computed whole.
+    pub cpu_calls: u64,
+    /// Products that the NPU computed, whole or but for repaired blocks.
+    pub npu_calls: u64,
+    /// Products that were offered to the NPU and that it declined.
+    pub declined: u64,
+    /// Jobs submitted.
+    pub jobs: u64,
+    /// Tasks in them.
+    pub tasks: u64,
+    /// Blocks of C submitted a second time because the first result was missing or wrong.
+    pub retried: u64,
+    /// Blocks of C that the CPU computed because the second result was no good either.
+    pub repaired: u64,
+}
+
+/// The counters as they stand.
+pub fn statistics() -> Statistics {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Statistics {
+        cpu_calls: read(&COUNTERS.cpu_calls),
+        npu_calls: read(&COUNTERS.npu_calls),
+        declined: read(&COUNTERS.declined),
+        jobs: read(&COUNTERS.jobs),
+        tasks: read(&COUNTERS.tasks),
+        retried: read(&COUNTERS.retried),
+        repaired: read(&COUNTERS.repaired),
+    }
+}
+
+/// An element type whose products this library runs.
+pub trait Runs: Kernels {
+    /// Whether the NPU path serves the type.
+    const SERVED: bool;
+    /// Offers the problem to the NPU.
+    fn offer(npu: &Npu, problem: &mut Gemm<'_, Self>) -> Outcome;
+}
+
+impl Runs for f32 {
+    const SERVED: bool = true;
+    fn offer(npu: &Npu, problem: &mut Gemm<'_, f32>) -> Outcome {
+        npu.sgemm(problem, config(), threads())
+    }
+}
+
+macro_rules! cpu_only {
+    ($($t:ty),*) => {$(
+        impl Runs for $t {
+            const SERVED: bool = false;
+            fn offer(_: &Npu, _: &mut Gemm<'_, $t>) -> Outcome {
+                Outcome::declined(Reason::Type)
+            }
+        }
+    )*};
+}
+cpu_only!(f64, c32, c64);
+
+/// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
+/// the NPU declines or fails.
+pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
+    let config = config();
+    let start = config.verbose.then(Instant::now);
+    let shape = (problem.m(), problem.n(), problem.k());
+    let report = run(problem, shape, config);
+    if let Some(start) = start {
+        let routine = format!("{}gemm", T::LETTER);
+        let time = start.elapsed();
+        trace::call(&CallLine { routine: &routine, shape, report: &report, time });
+    }
+    report
+}
+
+fn run<T: Runs>(mut problem: Gemm<'_, T>, shape: (usize, usize, usize), config: &Config) -> Report {
+    let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
+    let reason = match route::choose(shape, T::SERVED, config.offload, profile) {
+        Route::Cpu(reason) => reason,
+        Route::Npu(reason) => match npu() {
+            Err(none) => none,
+            Ok(npu) => {
+                let outcome = T::offer(npu, &mut problem);
+                count(&outcome);
+                match outcome.declined {
+                    Some(declined) => declined,
+                    None => {
+                        for block in &outcome.left {
+                            let (i, j) = (block.rows.start, block.cols.start);
+                            on_cpu(problem.part(i, j, block.rows.len(), block.cols.len()));
+                        }
+                        return Report { reason, npu: Some(outcome.line) };
+                    }
+                }
+            }
+        },
+    };
+    COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
+    on_cpu(problem);
+    Report { reason, npu: None }
+}
+
+fn on_cpu<T: Kernels>(problem: Gemm<'_, T>) {
+    let pool = cpu::wants_threads(problem.m(), problem.n(), problem.k()).then(threads);
+    cpu::gemm(problem, config().cpu_kernel.as_deref(), pool);
+}
+
+fn count(outcome: &Outcome) {
+    let NpuLine { jobs, tasks, retried, repaired, .. } = outcome.line;
+    let calls = if outcome.declined.is_some() { &COUNTERS.declined } else { &COUNTERS.npu_calls };
+    for (counter, by) in [
+        (calls, 1),
+        (&COUNTERS.jobs, jobs),
+        (&COUNTERS.tasks, tasks),
+        (&COUNTERS.retried, retried),
+        (&COUNTERS.repaired, repaired),
+    ] {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}

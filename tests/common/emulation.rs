@@ -1,0 +1,94 @@
+//! The library's way from operands to results, with plain loops in place of the device.
+
+use super::data::Operands;
+use npublas::npu::guard::{LineScan, LineStats, accepts};
+use npublas::npu::scheme::Scheme;
+use npublas::npu::scheme::ozaki_int8::{exponent, finish_row, join, split};
+
+/// A row or column, as the engine prepares it.
+pub struct Line {
+    pub exponent: i32,
+    pub planes: Vec<i8>,
+    pub stats: LineStats,
+}
+
+impl Line {
+    pub fn new(scheme: &Scheme, line: &[f32]) -> Line {
+        let scan = LineScan::of(line);
+        assert!(scan.finite);
+        let exponent = exponent(scan.max_abs, scheme.slices);
+        let pitch = line.len().next_multiple_of(32);
+        let mut planes = vec![0x55; scheme.slices * pitch];
+        split(line, exponent, scheme.slices, pitch, &mut planes);
+        let stats = LineStats::of(line, &scan, exponent, scheme, &planes, pitch);
+        Line { exponent, planes, stats }
+    }
+
+    pub fn plane(&self, scheme: &Scheme, p: usize) -> &[i8] {
+        let pitch = self.planes.len() / scheme.slices;
+        &self.planes[(p - 1) * pitch..p * pitch]
+    }
+}
+
+/// A product on its way through the library.
+pub struct Emulation<'a> {
+    pub scheme: &'a Scheme,
+    pub k: usize,
+    pub rows: Vec<Line>,
+    pub cols: Vec<Line>,
+}
+
+impl<'a> Emulation<'a> {
+    pub fn new(scheme: &'a Scheme, it: &Operands) -> Emulation<'a> {
+        Emulation {
+            scheme,
+            k: it.k,
+            rows: (0..it.m).map(|i| Line::new(scheme, it.row(i))).collect(),
+            cols: (0..it.n).map(|j| Line::new(scheme, &it.col(j))).collect(),
+        }
+    }
+
+    pub fn accepted(&self) -> bool {
+        let stats = |lines: &[Line]| lines.iter().map(|line| line.stats).collect::<Vec<_>>();
+        accepts(self.scheme, &stats(&self.rows), &stats(&self.cols), self.k)
+    }
+
+    /// The exact sums of row i, `[group][column]`.
+    pub fn sums(&self, i: usize) -> Vec<i64> {
+        let mut sums = Vec::new();
+        for group in self.scheme.groups {
+            for col in &self.cols {
+                let mut sum = 0;
+                for (p, q) in group.products() {
+                    let (a, b) = (self.rows[i].plane(self.scheme, p), col.plane(self.scheme, q));
+                    sum += a.iter().zip(b).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum::<i64>();
+                }
+                sums.push(sum);
+            }
+        }
+        sums
+    }
+
+    /// A·B before α and β.
+    pub fn product(&self) -> Vec<f64> {
+        self.join_sums(|_, _| {})
+    }
+
+    /// A·B where the sums of every row, given its number, are changed first.
+    pub fn join_sums(&self, mut change: impl FnMut(usize, &mut [i64])) -> Vec<f64> {
+        let exponents: Vec<i32> = self.cols.iter().map(|col| col.exponent).collect();
+        let mut values = vec![f64::NAN; self.rows.len() * self.cols.len()];
+        for (i, values) in values.chunks_mut(self.cols.len()).enumerate() {
+            let mut sums = self.sums(i);
+            change(i, &mut sums);
+            join(self.scheme, &sums, self.rows[i].exponent, &exponents, values);
+        }
+        values
+    }
+
+    pub fn sgemm(&self, alpha: f32, beta: f32, c: &[f32]) -> Vec<f32> {
+        let mut c = c.to_vec();
+        finish_row(alpha, &self.product(), beta, &mut c);
+        c
+    }
+}

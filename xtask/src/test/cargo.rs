@@ -1,0 +1,55 @@
+//! The tests that Cargo runs.
+
+use super::{Bench, libtest};
+use crate::shell::{self, Finished};
+use crate::tally::Tally;
+use anyhow::Result;
+use std::process::Command;
+use std::time::Duration;
+
+/// No run of Cargo takes this long, builds included.
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// Whether the sources are formatted.
+pub fn format(bench: &Bench<'_>) -> Result<Tally> {
+    let done = keep(bench, "format", &bench.tree.cargo(&["fmt", "--all", "--check"]))?;
+    Ok(Tally::of("cargo fmt --check", done.succeeded().map(|_| ())))
+}
+
+/// Whether clippy has nothing to say.
+pub fn clippy(bench: &Bench<'_>) -> Result<Tally> {
+    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let done = keep(bench, "clippy", &bench.tree.cargo(&clippy))?;
+    Ok(Tally::of("cargo clippy", done.succeeded().map(|_| ())))
+}
+
+/// All tests of the workspace, but for those that want a device.
+pub fn test(bench: &Bench<'_>) -> Result<Tally> {
+    let test = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
+    let done = keep(bench, "test", &bench.tree.cargo(&test))?;
+    // `test_devices` runs those with a device and counts them.
+    libtest::count(&done, |file| !file.starts_with(DEVICE_TESTS))
+}
+
+/// Names of the test files that want a device start with this.
+const DEVICE_TESTS: &str = "tests/device_";
+
+/// The tests that want a device, on a simulated one; none of them may skip itself.
+pub fn test_devices(bench: &Bench<'_>) -> Result<Tally> {
+    // With npu-sim as Cargo's runner, every test program finds a device.
+    let runner = format!(
+        "target.'cfg(all())'.runner = ['{}', '--']",
+        bench.tree.release("npu-sim").display()
+    );
+    let mut test = bench.tree.cargo(&["test", "--config", &runner, "--package", "npublas"]);
+    test.args(["--test", "device_*", "--no-fail-fast", "--"]);
+    // One at a time: they share one device, and some make it fail.
+    test.args(["--show-output", "--test-threads", "1"]);
+    test.env("NPUBLAS_FORBID_SKIP", "1").env("NPUBLAS_OFFLOAD", "always");
+    let done = keep(bench, "device-tests", &test)?;
+    libtest::count(&done, |file| file.starts_with(DEVICE_TESTS))
+}
+
+fn keep(bench: &Bench<'_>, name: &str, command: &Command) -> Result<Finished> {
+    shell::keep(command, LIMIT, &bench.tree.scratch(name, false)?.join("output"))
+}
