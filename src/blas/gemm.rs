@@ -49,6 +49,7 @@ fn scale<T: Scalar>(beta: T, c: &mut MatMut<'_, T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mat::MatRef;
     use crate::scalar::c64;
 
     const NAN: f64 = f64::NAN;
