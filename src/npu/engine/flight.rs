@@ -4,12 +4,13 @@
 use super::operands::OperandBuffers;
 use super::plan::{Block, Plan, Share};
 use super::results::Results;
+use crate::config::Level;
 use crate::mat::MatMut;
 use crate::npu::chip::{Chip, Task};
 use crate::npu::driver::{Buffer, DriverError, Job, TaskRef};
 use crate::npu::pool::Lane;
 use crate::threads::Threads;
-use crate::trace::{self, Level, NpuLine};
+use crate::trace::{self, NpuLine};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
