@@ -30,9 +30,9 @@ struct Options {
     /// Write one JSON object per job to FILE
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Let something fail: drop, timeout, bitflip or errno=NAME:CALL, each with @N, @N+ or @all
-    /// (the default); CALL is open, mmap, version, gem_close, create_bo, submit, prep_bo, fini_bo
-    /// or any. Repeatable
+    /// Let something fail: drop, timeout, bitflip, late=MS, stuck, short or errno=NAME:CALL, each
+    /// with @N, @N+ or @all (the default); CALL is open, mmap, version, gem_close, create_bo,
+    /// submit, prep_bo, fini_bo or any. Repeatable
     #[arg(long, value_name = "KIND[@WHEN]")]
     fault: Vec<Rule>,
     /// Print sums over all jobs to stderr at the end

@@ -64,6 +64,7 @@ impl Node {
             let thread = CoreThread {
                 core,
                 engine: engine(core),
+                stuck: false,
                 sched: sched.clone(),
                 journal: config.journal.clone(),
                 finished: finished.clone(),
@@ -103,6 +104,8 @@ impl Node {
             let details = format!("{name} closed while a finished job still held BOs");
             self.journal.warn("kernel bug 4.7 would strike", &details);
         }
+        let buffers = file.handles();
+        self.journal.say(Level::Info, format_args!("{name} closed with {buffers} BOs"));
         self.sched.close(file.number(), exiting.then(|| Instant::now() + EXIT_PATIENCE));
         file.close();
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
+use super::coherence::PAGE;
 use super::drm::COMMAND_BASE;
 use super::fence::Wait;
 use super::file::OpenFile;
@@ -62,7 +63,7 @@ pub fn handle(
     data: &mut [u8],
 ) -> Result<(), Fail> {
     match number {
-        CREATE_BO => create_bo(file, client, data),
+        CREATE_BO => create_bo(node, file, client, data),
         SUBMIT => submit(node, file, client, data),
         PREP_BO => prep_bo(file, client, data),
         FINI_BO => fini_bo(file, data),
@@ -70,8 +71,16 @@ pub fn handle(
     }
 }
 
-fn create_bo(file: &OpenFile, client: &dyn Client, data: &mut [u8]) -> Result<(), Fail> {
-    let (handle, bo) = file.create(get_u32(data, 0), client)?;
+fn create_bo(
+    node: &Node,
+    file: &OpenFile,
+    client: &dyn Client,
+    data: &mut [u8],
+) -> Result<(), Fail> {
+    let asked = get_u32(data, 0);
+    let page = PAGE as u32;
+    let size = if node.faults().short() { asked.saturating_sub(page).max(page) } else { asked };
+    let (handle, bo) = file.create(size, client)?;
     put_u32(data, 4, handle);
     put_u64(data, 8, bo.iova());
     put_u64(data, 16, bo.offset());
