@@ -65,6 +65,7 @@ impl<E: Engine> CoreThread<E> {
 
     fn run_job(&mut self, mut job: Job) -> Job {
         let start = Instant::now();
+        self.engine.begin_job();
         job.record.core = Some(self.core);
         job.record.fault = job.fault.map(|fault| fault.to_string());
         let refused = match job.fault {

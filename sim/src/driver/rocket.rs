@@ -40,7 +40,7 @@ const MAX_ARRAY: u64 = i32::MAX as u64;
 /// ends in `EFAULT` before it eats memory.
 const PIECE: usize = 1 << 20;
 
-/// The tick of the board's kernel (CONFIG_HZ=250): time-outs last whole ticks and one more.
+/// The tick of the board's kernel (CONFIG_HZ=250), the unit of its time-outs.
 const TICK: Duration = Duration::from_millis(4);
 
 /// Size of an ioctl's structure; `None` beyond the driver's last.
@@ -108,14 +108,16 @@ enum Deadline {
     At(Option<Instant>),
 }
 
-/// The kernel's rounding: the ticks that fit into the time left, and one, from the last tick.
+/// The kernel's rounding: the ticks that fit into the time left, one more so that it is not too
+/// short, and one for the timer wheel, which never fires early; all from the last tick. 20 ms
+/// become 20 to 24.
 fn deadline(timeout_ns: i64) -> Deadline {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
     let at = Duration::from_nanos(timeout_ns.max(0) as u64);
     let Some(left) = at.checked_sub(now).filter(|left| !left.is_zero()) else {
         return Deadline::Poll;
     };
-    let ticks = left.as_nanos() / TICK.as_nanos() + 1;
+    let ticks = left.as_nanos() / TICK.as_nanos() + 2;
     let since_tick = now.as_nanos() % TICK.as_nanos();
     let wait = u64::try_from(ticks * TICK.as_nanos() - since_tick).ok();
     Deadline::At(wait.and_then(|wait| Instant::now().checked_add(Duration::from_nanos(wait))))

@@ -1,6 +1,6 @@
 //! The micro-kernels, and which of them this CPU runs.
 //!
-//! A family is one file with the vectors of one instruction set and one line in [`FAMILIES`].
+//! A family is one file with the vectors of one instruction set and one line in `FAMILIES`.
 
 pub use super::blocking::Blocking;
 use super::pack::{Pack, pack};

@@ -1,6 +1,7 @@
 //! The one test command: every test there is, counted.
 
 mod cargo;
+mod command;
 mod examples;
 mod libtest;
 mod python;
@@ -31,12 +32,13 @@ struct Bench<'a> {
 type Step = (&'static str, fn(&Bench<'_>) -> Result<Tally>);
 
 /// In this order: what is quick to tell comes first, and the build before what needs it.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
     ("cargo test", cargo::test),
     ("header", header),
+    ("command", command::test),
     ("examples", examples::test),
     ("NumPy forms", python::forms),
     ("faults", python::faults),
