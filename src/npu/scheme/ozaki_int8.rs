@@ -114,20 +114,41 @@ fn digits<const S: usize>(elements: &[f32; BLOCK], exponent: i32) -> [[i8; BLOCK
     // With 0x80 added to every digit at once, the bytes of the sum are the digits plus 0x80: no
     // digit borrows from the next.
     let offset = 0x8080_8080u32 >> (32 - 8 * S);
-    let mut biased = [0u32; BLOCK];
-    for (biased, x) in biased.iter_mut().zip(elements) {
-        let bits = x.to_bits();
-        let magnitude = Fixed::scale(bits, exponent).round();
-        let negative = (bits as i32 >> 31) as u32;
-        *biased = (magnitude ^ negative).wrapping_sub(negative).wrapping_add(offset);
+    let mut biased = nearest(elements, exponent);
+    for x in &mut biased {
+        *x = x.wrapping_add(offset) ^ offset;
     }
     let mut digits = [[0; BLOCK]; S];
     for p in 0..S {
         for i in 0..BLOCK {
-            digits[p][i] = ((biased[i] >> (8 * (S - 1 - p))) as u8 ^ 0x80) as i8;
+            digits[p][i] = (biased[i] >> (8 * (S - 1 - p))) as i8;
         }
     }
     digits
+}
+
+/// The integers nearest to some elements times 2^exponent, ties to even, as two's complement.
+#[inline(always)]
+fn nearest(elements: &[f32; BLOCK], exponent: i32) -> [u32; BLOCK] {
+    /// Added to 1.5 · 2^52, a double is rounded to an integer that is also the low bits.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    /// With exponents up to this, subnormal elements are rounded to zero, so that it does not
+    /// matter whether the thread takes them for zeros.
+    const ORDINARY: i32 = 120;
+    let mut whole = [0; BLOCK];
+    if exponent <= ORDINARY {
+        let scale = pow2(exponent);
+        for (whole, &x) in whole.iter_mut().zip(elements) {
+            *whole = (f64::from(x) * scale + ROUND).to_bits() as u32;
+        }
+    } else {
+        for (whole, x) in whole.iter_mut().zip(elements) {
+            let negative = (x.to_bits() as i32 >> 31) as u32;
+            let magnitude = Fixed::scale(x.to_bits(), exponent).round();
+            *whole = (magnitude ^ negative).wrapping_sub(negative);
+        }
+    }
+    whole
 }
 
 widest! {
@@ -204,15 +225,36 @@ widest! {
 fn finish_each(alpha: f32, values: &[f64], beta: f32, c: &mut [f32]) {
     assert!(values.len() == c.len());
     // As a double, a subnormal β is not zero, whatever the thread's mode.
-    if widen(beta) == 0.0 {
-        for (c, &value) in c.iter_mut().zip(values) {
-            *c = finish(alpha, value, beta, None);
-        }
-    } else {
-        for (c, &value) in c.iter_mut().zip(values) {
-            *c = finish(alpha, value, beta, Some(*c));
+    let beta_is_zero = widen(beta) == 0.0;
+    for (values, c) in values.chunks(COLS).zip(c.chunks_mut(COLS)) {
+        if beta_is_zero {
+            for (c, &value) in c.iter_mut().zip(values) {
+                *c = finish(alpha, value, beta, None);
+            }
+        } else if !finish_ordinary(alpha, values, beta, c) {
+            for (c, &value) in c.iter_mut().zip(values) {
+                *c = finish(alpha, value, beta, Some(*c));
+            }
         }
     }
+}
+
+/// [`finish`] where neither an element of C nor a result is subnormal or zero: `false`, with C
+/// as it was, when there is one.
+#[inline(always)]
+fn finish_ordinary(alpha: f32, values: &[f64], beta: f32, c: &mut [f32]) -> bool {
+    let mut new = [0f32; COLS];
+    let (alpha, beta) = (widen(alpha), widen(beta));
+    let mut odd = false;
+    for ((new, &value), &old) in new.iter_mut().zip(values).zip(&*c) {
+        let result = alpha.mul_add(value, beta * f64::from(old));
+        odd |= old.to_bits() & INFINITY == 0 || result.abs() < pow2(-126);
+        *new = result as f32;
+    }
+    if !odd {
+        c.copy_from_slice(&new[..c.len()]);
+    }
+    !odd
 }
 
 #[cfg(test)]
