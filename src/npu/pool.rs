@@ -28,7 +28,7 @@ impl Lane {
     /// A buffer of at least `len` bytes and less than twice that: the kernel's cache maintenance
     /// always covers the whole buffer. Its contents are anything.
     pub fn take(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError> {
-        let class = size_class(len);
+        let class = size_class(len, self.context.granule());
         let best = (0..self.spare.len())
             .filter(|&i| (len..class.saturating_mul(2)).contains(&self.spare[i].len()))
             .min_by_key(|&i| self.spare[i].len());
@@ -67,22 +67,98 @@ impl Lane {
 }
 
 /// Rounds a length up so that calls of similar shapes share buffers: to a sixteenth of the next
-/// lower power of two, at least to 4 KiB.
-fn size_class(len: usize) -> usize {
-    let step = (len.next_power_of_two() / 16).max(4096);
+/// power of two, or to whole granules where those are larger.
+fn size_class(len: usize, granule: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(granule);
     len.max(1).next_multiple_of(step)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::size_class;
+    use super::*;
+    use crate::npu::driver::Job;
+    use std::any::Any;
+
+    /// Two pages each of 4, 16 and 64 KiB.
+    const GRANULES: [usize; 3] = [8 << 10, 32 << 10, 128 << 10];
+
+    /// Makes buffers, but for their contents.
+    #[derive(Debug)]
+    struct Maker {
+        granule: usize,
+    }
+
+    impl Context for Maker {
+        fn granule(&self) -> usize {
+            self.granule
+        }
+
+        fn allocate(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError> {
+            Ok(Box::new(Length(len.max(1).next_multiple_of(self.granule))))
+        }
+
+        fn submit(&mut self, _: &Job<'_>) -> Result<(), DriverError> {
+            Err(DriverError::Gone)
+        }
+
+        fn drain(&mut self) {}
+    }
+
+    #[derive(Debug)]
+    struct Length(usize);
+
+    impl Buffer for Length {
+        fn iova(&self) -> u32 {
+            0
+        }
+
+        fn len(&self) -> usize {
+            self.0
+        }
+
+        fn write(&self, _: usize, _: &[u8]) {}
+
+        fn read(&self, _: usize, _: &mut [u8]) {}
+
+        fn read_i32(&self, _: usize, _: &mut [i32]) {}
+
+        fn to_device(&self) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        fn to_host(&self, _: Instant) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
 
     #[test]
     fn classes_cover_and_waste_little() {
-        for len in [0, 1, 4095, 4096, 4097, 100_000, 1 << 20, (1 << 20) + 1, 77_777_777] {
-            let class = size_class(len);
-            assert!(class >= len.max(1));
-            assert!(class <= (len + len / 8).max(4096) + 4096, "{len} -> {class}");
+        for granule in GRANULES {
+            for len in [0, 1, 4095, 4096, 4097, 100_000, 1 << 20, (1 << 20) + 1, 77_777_777] {
+                let class = size_class(len, granule);
+                assert!(class >= len.max(1) && class.is_multiple_of(granule), "{len} -> {class}");
+                assert!(class <= len + (len / 8).max(granule), "{len} -> {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_serves_again_however_small_and_whatever_the_pages() {
+        for granule in GRANULES {
+            let mut lane = Lane::new(Box::new(Maker { granule }));
+            for len in [0, 1, 1024, 4096, 5000, 70_000, 1 << 20, 3_000_000] {
+                let buffer = lane.take(len).unwrap();
+                assert!(buffer.len() >= len && buffer.len().is_multiple_of(granule));
+                lane.give(buffer);
+                let before = lane.spare.len();
+                let again = lane.take(len).unwrap();
+                assert_eq!(lane.spare.len(), before - 1, "{len} bytes, granule {granule}");
+                assert!(again.len() < 2 * size_class(len, granule));
+            }
         }
     }
 }
