@@ -38,9 +38,7 @@ impl Width {
         {
             match self {
                 Width::Baseline => true,
-                Width::Avx2 => {
-                    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-                }
+                Width::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
                 Width::Avx512 => {
                     is_x86_feature_detected!("avx512f")
                         && is_x86_feature_detected!("avx512bw")

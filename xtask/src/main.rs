@@ -1,6 +1,8 @@
 //! What people and CI run in this workspace.
 
+mod aarch64;
 mod calls;
+mod chroot;
 mod clients;
 mod demo;
 mod headers;
@@ -34,6 +36,9 @@ enum Task {
     Demo,
     /// Run every test there is, and count
     Test,
+    /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
+    /// there and here; needs root
+    Aarch64,
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
     let done = Tree::find().and_then(|tree| match Arguments::parse().task {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
+        Task::Aarch64 => aarch64::run(&tree),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
-use super::coherence::PAGE;
 use super::drm::COMMAND_BASE;
 use super::fence::Wait;
 use super::file::OpenFile;
@@ -78,7 +77,7 @@ fn create_bo(
     data: &mut [u8],
 ) -> Result<(), Fail> {
     let asked = get_u32(data, 0);
-    let page = PAGE as u32;
+    let page = u32::try_from(node.page()).unwrap_or(u32::MAX);
     let size = if node.faults().short() { asked.saturating_sub(page).max(page) } else { asked };
     let (handle, bo) = file.create(size, client)?;
     put_u32(data, 4, handle);

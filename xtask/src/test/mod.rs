@@ -3,7 +3,7 @@
 mod cargo;
 mod command;
 mod examples;
-mod libtest;
+pub mod libtest;
 mod python;
 
 use crate::clients;
