@@ -41,7 +41,7 @@ pub fn test_devices(bench: &Bench<'_>) -> Result<Tally> {
         "target.'cfg(all())'.runner = ['{}', '--']",
         bench.tree.release("npu-sim").display()
     );
-    let mut test = bench.tree.cargo(&["test", "--config", &runner, "--package", "npublas"]);
+    let mut test = bench.tree.cargo(&["test", "--config", &runner, "--workspace"]);
     test.args(["--test", "device_*", "--no-fail-fast", "--"]);
     // One at a time: they share one device, and some make it fail.
     test.args(["--show-output", "--test-threads", "1"]);
