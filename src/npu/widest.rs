@@ -38,9 +38,7 @@ impl Width {
         {
             match self {
                 Width::Baseline => true,
-                Width::Avx2 => {
-                    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-                }
+                Width::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
                 Width::Avx512 => {
                     is_x86_feature_detected!("avx512f")
                         && is_x86_feature_detected!("avx512bw")
@@ -62,6 +60,18 @@ impl Width {
         let result = work();
         LIMIT.set(before);
         result
+    }
+
+    /// Does `work` with every width that this CPU has; says which it has not.
+    #[cfg(test)]
+    pub(super) fn each(work: impl Fn()) {
+        for width in Width::ALL {
+            if width.is_available() {
+                width.at_most(&work);
+            } else {
+                eprintln!("SKIPPED: this CPU has no {}", width.name());
+            }
+        }
     }
 
     /// Whether a loop may use it here and now.

@@ -5,10 +5,11 @@
 //! the device does not deliver is handed back for the CPU.
 
 mod flight;
-mod lines;
-mod operands;
-mod plan;
-mod results;
+pub mod lines;
+pub mod operands;
+pub mod plan;
+pub mod results;
+mod transpose;
 
 use super::chip::Chip;
 use super::driver::DriverError;
