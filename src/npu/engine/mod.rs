@@ -7,10 +7,11 @@
 mod flight;
 mod headroom;
 mod health;
-mod lines;
-mod operands;
-mod plan;
-mod results;
+pub mod lines;
+pub mod operands;
+pub mod plan;
+pub mod results;
+mod transpose;
 
 use super::chip::Chip;
 use super::driver::DriverError;
