@@ -32,7 +32,7 @@ struct Bench<'a> {
 type Step = (&'static str, fn(&Bench<'_>) -> Result<Tally>);
 
 /// In this order: what is quick to tell comes first, and the build before what needs it.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
@@ -44,6 +44,7 @@ const STEPS: [Step; 11] = [
     ("faults", python::faults),
     ("forks", python::forks),
     ("device tests", cargo::test_devices),
+    ("larger pages", cargo::test_pages),
 ];
 
 /// Runs everything; fails when something failed.
