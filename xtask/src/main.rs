@@ -1,11 +1,13 @@
 //! What people and CI run in this workspace.
 
 mod calls;
+mod campaign;
 mod clients;
 mod demo;
 mod headers;
 mod jobs;
 mod needs;
+mod numpy;
 mod shell;
 mod stage;
 mod table;
@@ -14,6 +16,7 @@ mod test;
 mod tree;
 mod ways;
 
+use campaign::Campaign;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +37,11 @@ enum Task {
     Demo,
     /// Run every test there is, and count
     Test,
+    /// Compare at length with other people's programs and tests
+    Campaign {
+        /// Which comparison
+        campaign: Campaign,
+    },
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
     let done = Tree::find().and_then(|tree| match Arguments::parse().task {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
+        Task::Campaign { campaign } => campaign::run(&tree, campaign),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

@@ -60,6 +60,15 @@ impl Tree {
         command
     }
 
+    /// The same with npu-sim as Cargo's runner, so that every test program finds a device.
+    pub fn cargo_on_npu(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.cargo(arguments);
+        let simulator = self.release("npu-sim");
+        command.arg("--config");
+        command.arg(format!("target.'cfg(all())'.runner = ['{}', '--']", simulator.display()));
+        command
+    }
+
     /// Builds the libraries, `npublas` and `npu-sim`: everything but the tasks themselves, which
     /// nobody needs in the release profile.
     pub fn build(&self) -> Result<()> {
