@@ -61,7 +61,8 @@ pub fn run(tree: &Tree) -> Result<Tally> {
     println!("\nSymbols of npublas that NumPy's core module is bound to:\n");
     symbols.print();
     println!(
-        "\nForms under npu-sim, offload forced: by whom npublas had the product computed, or\nthat NumPy did not ask it for one. Every result was right, here and on the CPU.\n"
+        "\nForms under npu-sim, offload forced: by whom npublas had the product computed, and \
+         in how\nmany calls; or that NumPy did not ask it for one.\n"
     );
     rows.sort_by_key(|(form, _)| *form);
     for (_, row) in rows {
