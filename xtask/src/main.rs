@@ -1,6 +1,8 @@
 //! What people and CI run in this workspace.
 
 mod calls;
+mod campaign;
+mod chaos;
 mod clients;
 mod demo;
 mod headers;
@@ -34,6 +36,12 @@ enum Task {
     Demo,
     /// Run every test there is, and count
     Test,
+    /// Run what takes too long for every run of the tests
+    Campaign {
+        /// Which
+        #[command(subcommand)]
+        campaign: campaign::Campaign,
+    },
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
     let done = Tree::find().and_then(|tree| match Arguments::parse().task {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
+        Task::Campaign { campaign } => campaign::run(&tree, &campaign),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

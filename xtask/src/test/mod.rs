@@ -5,6 +5,7 @@ mod examples;
 mod libtest;
 mod python;
 
+use crate::campaign;
 use crate::clients;
 use crate::headers;
 use crate::needs::{self, Package};
@@ -31,7 +32,7 @@ struct Bench<'a> {
 type Step = (&'static str, fn(&Bench<'_>) -> Result<Tally>);
 
 /// In this order: what is quick to tell comes first, and the build before what needs it.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 13] = [
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
@@ -41,6 +42,9 @@ const STEPS: [Step; 10] = [
     ("NumPy forms", python::forms),
     ("faults", python::faults),
     ("forks", python::forks),
+    ("campaign faults", |bench| campaign::faults::few(bench.tree)),
+    ("campaign processes", |bench| campaign::processes::few(bench.tree, &bench.python)),
+    ("campaign surroundings", |bench| campaign::surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
 ];
 
