@@ -50,12 +50,13 @@ fn tally(tree: &Tree, python: &Path, extent: &Extent, loud: bool) -> Result<Tall
     // Two at once share the device.
     let mut pair = shell::command("sh");
     pair.args(["-c", "\"$0\" 4 \"$1\" & \"$0\" 4 \"$1\" && wait $!"]);
-    pair.arg(programs.command("threads", &[]).get_program()).arg(&seconds);
+    let shorter = (extent.seconds / 4).max(2).to_string();
+    pair.arg(programs.command("threads", &[]).get_program()).arg(&shorter);
 
     let mut works: Vec<(String, Command)> = vec![
         (format!("{forks} forks from 8 threads"), programs.command("forks", &[&forks, "8"])),
         (format!("64 threads for {seconds} s"), programs.command("threads", &["64", &seconds])),
-        (format!("two processes for {seconds} s"), pair),
+        (format!("two processes for {shorter} s"), pair),
         ("100 times dlopen and dlclose".into(), programs.command("reload", &[&library])),
         (format!("{} pools of multiprocessing", extent.pools), pools),
     ];
