@@ -3,6 +3,7 @@
 mod aarch64;
 mod calls;
 mod campaign;
+mod chaos;
 mod chroot;
 mod clients;
 mod demo;
@@ -42,9 +43,10 @@ enum Task {
     /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
     /// there and here; needs root
     Aarch64,
-    /// Compare at length with other people's programs and tests
+    /// Run what takes too long for every run of the tests
     Campaign {
-        /// Which comparison
+        /// Which
+        #[command(subcommand)]
         campaign: Campaign,
     },
     /// Lay out an install tree: lib, include, bin

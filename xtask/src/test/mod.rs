@@ -7,6 +7,7 @@ pub mod libtest;
 mod python;
 
 use crate::campaign::testers::{self, Input};
+use crate::campaign::{faults, processes, surroundings};
 use crate::clients;
 use crate::headers;
 use crate::needs::{self, Package};
@@ -46,6 +47,9 @@ const STEPS: &[Step] = &[
     ("BLAS testers", blas_testers),
     ("faults", python::faults),
     ("forks", python::forks),
+    ("campaign faults", |bench| faults::few(bench.tree)),
+    ("campaign processes", |bench| processes::few(bench.tree, &bench.python)),
+    ("campaign surroundings", |bench| surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
     ("larger pages", cargo::test_pages),
 ];
