@@ -87,7 +87,6 @@ impl Results<'_> {
         let col_exponents = &self.col_exponents[cols.clone()];
         ozaki_int8::join(self.scheme, sums, self.row_exponents[row], col_exponents, values);
         new.resize(n, 0.0);
-        // The columns of C, which may lie at any distance from each other.
         let at = |j: usize| c.at(row, cols.start + j);
         if self.beta != 0.0 {
             for (j, old) in new.iter_mut().enumerate() {

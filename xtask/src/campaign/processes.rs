@@ -1,7 +1,7 @@
 //! Forks, pools, threads, exits, and the library opened and closed: no hang, every result right.
 
 use crate::chaos::{self, On, Programs};
-use crate::needs;
+use crate::numpy::Numpy;
 use crate::shell;
 use crate::tally::Tally;
 use crate::tree::Tree;
@@ -31,7 +31,7 @@ const SHORT: Extent =
 
 /// The whole campaign.
 pub fn run(tree: &Tree) -> Result<()> {
-    let python = needs::python(tree)?;
+    let python = Numpy::Two.python(tree)?;
     chaos::conclude(&tally(tree, &python, &WHOLE, true)?)
 }
 
