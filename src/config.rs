@@ -14,7 +14,6 @@
 //!
 //! A bad value is named once on standard error and ignored.
 
-use crate::trace::Level;
 use std::path::PathBuf;
 
 /// Every knob, with its value after defaults.
@@ -60,6 +59,35 @@ pub enum Offload {
     Never,
     /// Whenever the call is of a supported kind and the guard accepts it.
     Always,
+}
+
+/// How much [`trace::log`](crate::trace::log) says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing.
+    Off,
+    /// Values that were ignored.
+    Error,
+    /// A device that failed or was retired.
+    Warn,
+    /// What was found and chosen.
+    Info,
+    /// Every retry.
+    Debug,
+}
+
+impl Level {
+    /// The level of this name.
+    pub fn named(name: &str) -> Option<Level> {
+        Some(match name {
+            "off" => Level::Off,
+            "error" => Level::Error,
+            "warn" => Level::Warn,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
+            _ => return None,
+        })
+    }
 }
 
 impl Default for Config {
@@ -124,7 +152,7 @@ impl Config {
             });
             read("NPUBLAS_VERIFY", &mut |v| set_switch(&mut config.verify, v));
             read("NPUBLAS_PROFILE", &mut |v| {
-                let known = crate::route::Profile::named(v).is_some();
+                let known = crate::profile::Profile::named(v).is_some();
                 if known {
                     config.profile = v.to_owned();
                 }

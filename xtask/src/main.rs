@@ -1,11 +1,15 @@
 //! What people and CI run in this workspace.
 
+mod aarch64;
 mod calls;
+mod campaign;
+mod chroot;
 mod clients;
 mod demo;
 mod headers;
 mod jobs;
 mod needs;
+mod numpy;
 mod shell;
 mod stage;
 mod table;
@@ -14,6 +18,7 @@ mod test;
 mod tree;
 mod ways;
 
+use campaign::Campaign;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +39,14 @@ enum Task {
     Demo,
     /// Run every test there is, and count
     Test,
+    /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
+    /// there and here; needs root
+    Aarch64,
+    /// Compare at length with other people's programs and tests
+    Campaign {
+        /// Which comparison
+        campaign: Campaign,
+    },
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -59,6 +72,8 @@ fn main() -> ExitCode {
     let done = Tree::find().and_then(|tree| match Arguments::parse().task {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
+        Task::Aarch64 => aarch64::run(&tree),
+        Task::Campaign { campaign } => campaign::run(&tree, campaign),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

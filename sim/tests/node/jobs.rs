@@ -256,7 +256,8 @@ fn early_close() {
         node.run(&program, &[Sleep(1)], &[data.bo.handle]);
         node.wait(data.bo.handle);
         // A mapping would keep the file open beyond the drop of `node`.
-        (program.unmap(), data.unmap());
+        program.unmap();
+        data.unmap();
     }
 }
 
@@ -270,7 +271,8 @@ fn drained_close() {
         node.wait(data.bo.handle);
         node.close_bo(sentinel.handle).unwrap();
         while node.create(4096).unwrap().dma_address != 0 {}
-        (program.unmap(), data.unmap());
+        program.unmap();
+        data.unmap();
     }
 }
 

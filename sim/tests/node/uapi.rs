@@ -14,6 +14,7 @@ pub const CLIENTS: &[Client] = &[
     ("buffers", buffers),
     ("mapping", mapping),
     ("bad_arguments", bad_arguments),
+    ("garbage", garbage),
     ("silent_drops", silent_drops),
     ("hanging_job", hanging_job),
     ("first_open_fails", first_open_fails),
@@ -195,6 +196,51 @@ fn bad_arguments() {
     let gone = Node(node.0.try_clone().unwrap());
     drop(node);
     assert_eq!(gone.fini(bo.handle), Ok(0), "a duplicate keeps the file open");
+}
+
+#[test]
+fn garbage_hurts_nobody() {
+    let output = under_npu_sim(&[], "garbage");
+    let log = stderr(&output);
+    assert!(!log.contains("panicked") && !log.contains("failed to serve"), "{log}");
+}
+
+/// Random requests with random contents, many of them nearly right.
+fn garbage() {
+    let node = Node::open();
+    let mut seed = 0x1234_5678_9abc_def1u64;
+    let mut random = move |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let numbers = [0x00, 0x01, 0x05, 0x06, 0x09, 0x0c, 0x2d, 0x40, 0x41, 0x42, 0x43];
+    let mut words = [0u64; 64];
+    for _ in 0..3000 {
+        let place = words.as_ptr() as u64;
+        for word in &mut words {
+            *word = match random(6) {
+                0 => random(u64::MAX),
+                1 => place + 8 * random(64),
+                2 => random(1 << 32),
+                3 => random(4) << 32 | random(4),
+                4 => 40 << 32 | random(3),
+                _ => random(64),
+            };
+        }
+        // Waiting for ever is legal, and long.
+        let number = numbers[random(11) as usize];
+        if number == 0x42 {
+            words[1] = random(2);
+        }
+        let size = [8, 16, 24, 64, random(512)][random(5) as usize];
+        let request = random(4) << 30 | size << 16 | 0x6400 | number;
+        let _ = node.ioctl(request as u32, words.as_mut_ptr());
+        let _ = node.mmap(random(1 << 20) as usize, libc::MAP_SHARED, 1 << 32 | words[0] & !4095);
+    }
+    drop(node);
+    assert_eq!(Node::open().create(4096).unwrap().handle, 1);
 }
 
 #[test]
