@@ -122,7 +122,8 @@ impl<T: Real> Product<T> {
 }
 
 fn main() {
-    let measures = std::env::args().any(|arg| arg == "--bench");
+    let asked = |flag: &str| std::env::args().any(|arg| arg == flag);
+    let measures = asked("--bench") && !asked("--test");
     let peer = peer();
     let mut criterion = Criterion::default().configure_from_args();
     all::<f32>(&mut criterion, peer.as_ref(), measures);

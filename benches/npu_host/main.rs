@@ -24,7 +24,8 @@ const WARM_UP: Duration = Duration::from_millis(200);
 const MEASUREMENT: Duration = Duration::from_secs(1);
 
 fn main() {
-    let measures = std::env::args().any(|arg| arg == "--bench");
+    let asked = |flag: &str| std::env::args().any(|arg| arg == flag);
+    let measures = asked("--bench") && !asked("--test");
     let sizes: &[usize] = if measures { &[512, 1024] } else { &[96] };
     let mut criterion = Criterion::default().configure_from_args();
     for &n in sizes {

@@ -28,17 +28,15 @@ pub fn is_there(
     Vec::<u8>::new().try_reserve_exact(bytes.unwrap_or(0)).is_ok()
 }
 
-/// A generous estimate. What grows with the sum is scratch of every thread: strips of numbers,
-/// their digits, digits packed for the device, projections of 64 bits and their limbs.
+/// A generous estimate. What grows with the sum is scratch of every thread: strips of numbers and
+/// their digits, projections of 64 bits and their limbs.
 fn needed(
     (m, n, k): (usize, usize, usize),
     scheme: &Scheme,
     col_align: usize,
     threads: usize,
 ) -> usize {
-    let per_depth = STRIP * size_of::<f32>()
-        + scheme.products() * (col_align + 1)
-        + scheme.slices * (2 + 3 * size_of::<u64>());
+    let per_depth = STRIP * size_of::<f32>() + scheme.slices * (col_align + 3 * size_of::<u64>());
     let scratch = threads * (k + 64) * per_depth;
     let tiles = n.div_ceil(TILE) + 1;
     let projections = tiles * (2 * m + scheme.slices * k) * size_of::<u64>();

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_width_adds_every_sum() {
-        let part: Vec<i32> = (0..99).map(|j| j * 0x0765_4321 - 0x4000_0000).collect();
+        let part: Vec<i32> = (0..99).map(|j: i32| j.wrapping_mul(0x7654_3217)).collect();
         let before: Vec<i64> = part.iter().map(|&x| i64::from(x) << 20).collect();
         Width::each(|| {
             let mut sums = before.clone();
