@@ -6,7 +6,7 @@
 //! | `NPUBLAS_OFFLOAD` | `auto`, `never`, `always` | `auto` | when to use it; `always` overrules the cost model, never the guard |
 //! | `NPUBLAS_NPU_CORES` | 1 to 16 | the chip's | how many NPU cores to use at once |
 //! | `NPUBLAS_NUM_THREADS` | 1 to 1024 | the CPUs this process may use | CPU threads; `OPENBLAS_NUM_THREADS`, then `OMP_NUM_THREADS` stand in |
-//! | `NPUBLAS_CPU_KERNEL` | `portable`, `avx2` | the best there is | CPU kernels; may only lower |
+//! | `NPUBLAS_CPU_KERNEL` | `portable`, `neon`, `avx2`, `avx512` | the best there is | CPU kernels; may only lower |
 //! | `NPUBLAS_VERIFY` | `on`, `off` | `on` | verification of device results; `off` is for tests of the tests |
 //! | `NPUBLAS_PROFILE` | `rk3588` | `rk3588` | named set of constants of the cost model |
 //! | `NPUBLAS_VERBOSE` | `0`, `1` | `0` | one line per call on standard error |

@@ -28,7 +28,7 @@ pub enum Reason {
     Type,
     /// No usable device.
     NoDevice,
-    /// All contexts of the device are taken by other calls.
+    /// All contexts of the device are taken by other calls, or other processes keep it busy.
     Busy,
     /// The device failed too often in this process.
     Retired,
@@ -38,6 +38,10 @@ pub enum Reason {
     Guard,
     /// The inner dimension exceeds what the schemes can sum exactly.
     Depth,
+    /// Too little memory for the work of the host.
+    Memory,
+    /// The process is about to end.
+    Exit,
     /// Buffers could not be had, or a call of the driver failed.
     Device(&'static str),
 }
@@ -56,6 +60,8 @@ impl fmt::Display for Reason {
             Reason::NonFinite => "non-finite",
             Reason::Guard => "guard",
             Reason::Depth => "depth",
+            Reason::Memory => "memory",
+            Reason::Exit => "exit",
             Reason::Device(what) => return write!(f, "device:{what}"),
         })
     }

@@ -16,8 +16,8 @@ use crate::threads::Threads;
 use crate::trace::{self, CallLine, NpuLine, Report};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// What belongs to one process: made on first need, never freed.
 #[derive(Debug)]
@@ -95,7 +95,42 @@ pub fn threads() -> &'static Threads {
 
 /// The NPU of this process, opened at the first call that wants it.
 pub fn npu() -> Result<&'static Npu, Reason> {
-    process().npu.get_or_init(|| Npu::open(config())).as_ref().map_err(Clone::clone)
+    let open = || {
+        let npu = Npu::open(config())?;
+        close_at_exit();
+        Ok(npu)
+    };
+    process().npu.get_or_init(open).as_ref().map_err(Clone::clone)
+}
+
+/// How long the end of the process may wait for a call in flight. Longer than the kernel lets a
+/// job run (500 ms).
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Has the device brought to rest when the process leaves through `exit` while another thread is
+/// inside a call: a file that the kernel closes with jobs on it corrupts the kernel's memory, see
+/// `npu/drm/rocket/sentinel.rs`. Every call drains at its end, so there is nothing to wait for
+/// when no call is in flight, nor after `_exit`, and `SIGKILL` cannot be helped.
+///
+/// The handler is no dangling pointer after `dlclose`: the libraries stay loaded (see `build.rs`).
+fn close_at_exit() {
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    // A forked child inherits the handler together with the flag.
+    if !REGISTERED.swap(true, Ordering::AcqRel) {
+        // SAFETY: the handler is a function for ever. When there is no room for it, exits in the
+        // middle of a call are as they were.
+        unsafe { libc::atexit(close) };
+    }
+}
+
+extern "C" fn close() {
+    // SAFETY: null or published by `process` and never freed.
+    let current = unsafe { PROCESS.load(Ordering::Acquire).as_ref() };
+    // A forked child that never called leaves its parent's device alone.
+    let mine = current.filter(|process| process.id == std::process::id());
+    if let Some(Ok(npu)) = mine.and_then(|process| process.npu.get()) {
+        npu.close(EXIT_PATIENCE);
+    }
 }
 
 /// How often what happened since the library was loaded; a forked child goes on counting.

@@ -6,7 +6,6 @@
 use crate::config::Level;
 use crate::route::Reason;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::time::Duration;
 
 /// Says `message` on standard error when `configured` asks for messages of this `level`.
@@ -93,7 +92,9 @@ pub fn call(line: &CallLine<'_>) {
 }
 
 /// One `write`, so that lines of several threads and processes do not mix. A closed standard
-/// error is nobody's fault.
+/// error is nobody's fault. No lock: another thread might hold it while this one forks, and the
+/// child would wait for ever.
 pub(crate) fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    // SAFETY: the pointer is valid for as many bytes as are stated.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
 }

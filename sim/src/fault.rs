@@ -7,15 +7,20 @@
 //! | `drop` | the job is silently not run; its fence is signalled at once |
 //! | `timeout` | the job hangs: 500 ms on its core, nothing written |
 //! | `bitflip` | one bit of what the job wrote is flipped |
+//! | `late=MS` | the job starts that many milliseconds late, as behind other processes' jobs |
+//! | `stuck` | the core of the job hangs in this job and in every later one |
+//! | `short` | a buffer is made a page shorter than asked, but never without a page |
 //! | `errno=NAME:CALL` | the call fails with that error before it does anything |
 //!
 //! CALL is `open`, `mmap`, `version`, `gem_close`, `create_bo`, `submit`, `prep_bo`, `fini_bo` or
-//! `any`. WHEN counts the jobs that reach a core, or the calls named, from 1: `3` is the third
-//! alone, `3+` the third and all later ones, `all` (the default) every one.
+//! `any`. WHEN counts the jobs that are submitted, or the calls named, from 1: `3` is the third
+//! alone, `3+` the third and all later ones, `all` (the default) every one. A device that is taken
+//! out in the middle of its work is `errno=ENODEV:any@N+`.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -63,6 +68,10 @@ pub enum JobFault {
     Timeout,
     /// One bit of its output is flipped.
     Bitflip,
+    /// Starts so much later.
+    Late(Duration),
+    /// Hangs, and so does every later one on its core.
+    Stuck,
 }
 
 impl fmt::Display for JobFault {
@@ -71,6 +80,8 @@ impl fmt::Display for JobFault {
             JobFault::Drop => "drop",
             JobFault::Timeout => "timeout",
             JobFault::Bitflip => "bitflip",
+            JobFault::Late(by) => return write!(f, "late={}", by.as_millis()),
+            JobFault::Stuck => "stuck",
         })
     }
 }
@@ -80,6 +91,8 @@ enum Kind {
     Job(JobFault),
     /// The error, and the call; `None` for any.
     Call(Errno, Option<Call>),
+    /// A buffer shorter than asked.
+    Short,
 }
 
 /// One order for a failure. Parsed from text, as the module describes.
@@ -99,7 +112,12 @@ impl FromStr for Rule {
             "drop" => Kind::Job(JobFault::Drop),
             "timeout" => Kind::Job(JobFault::Timeout),
             "bitflip" => Kind::Job(JobFault::Bitflip),
-            _ => parse_errno(kind)?,
+            "stuck" => Kind::Job(JobFault::Stuck),
+            "short" => Kind::Short,
+            _ => match kind.strip_prefix("late=") {
+                Some(by) => Kind::Job(JobFault::Late(parse_millis(by)?)),
+                None => parse_errno(kind)?,
+            },
         };
         let (first, last) = parse_when(when)
             .ok_or_else(|| format!("`{when}` is no occurrence; try 1, 3+ or all"))?;
@@ -107,8 +125,17 @@ impl FromStr for Rule {
     }
 }
 
+fn parse_millis(text: &str) -> Result<Duration, String> {
+    let millis = text.parse().map_err(|_| format!("`{text}` is no number of milliseconds"));
+    millis.map(Duration::from_millis)
+}
+
 fn parse_errno(text: &str) -> Result<Kind, String> {
-    let unknown = || format!("`{text}` is none of drop, timeout, bitflip, errno=NAME:CALL");
+    let unknown = || {
+        format!(
+            "`{text}` is none of drop, timeout, bitflip, late=MS, stuck, short, errno=NAME:CALL"
+        )
+    };
     let (name, call) =
         text.strip_prefix("errno=").and_then(|rest| rest.split_once(':')).ok_or_else(unknown)?;
     let errno = (1..=133)
@@ -152,7 +179,7 @@ impl Faults {
     pub fn job(&self) -> Option<JobFault> {
         self.strike(|kind| match kind {
             Kind::Job(fault) => Some(*fault),
-            Kind::Call(..) => None,
+            _ => None,
         })
     }
 
@@ -162,6 +189,11 @@ impl Faults {
             Kind::Call(errno, at) if at.is_none_or(|at| at == call) => Some(*errno),
             _ => None,
         })
+    }
+
+    /// Counts one more buffer; whether it is to be too short.
+    pub fn short(&self) -> bool {
+        self.strike(|kind| matches!(kind, Kind::Short).then_some(())).is_some()
     }
 
     /// Counts an occurrence for every rule that `of` knows; the first that is due.
@@ -206,8 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn faults_have_their_own_numbers() {
+        let faults = faults(&["late=20", "short@2"]);
+        assert_eq!(faults.job(), Some(JobFault::Late(Duration::from_millis(20))));
+        assert_eq!([(); 3].map(|()| faults.short()), [false, true, false]);
+    }
+
+    #[test]
     fn nonsense_is_named() {
-        for text in ["flip", "drop@0", "drop@x", "errno=EFOO:open", "errno=EIO:read", "errno=EIO"] {
+        let calls = ["errno=EFOO:open", "errno=EIO:read", "errno=EIO"];
+        for text in ["flip", "drop@0", "drop@x", "late=", "late=-1"].into_iter().chain(calls) {
             assert!(text.parse::<Rule>().is_err(), "{text}");
         }
     }

@@ -1,7 +1,9 @@
 //! What people and CI run in this workspace.
 
+mod aarch64;
 mod calls;
 mod campaign;
+mod chroot;
 mod clients;
 mod demo;
 mod headers;
@@ -16,7 +18,6 @@ mod test;
 mod tree;
 mod ways;
 
-use campaign::Campaign;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,11 +38,15 @@ enum Task {
     Demo,
     /// Run every test there is, and count
     Test,
-    /// Compare at length with other people's programs and tests
+    /// Run what takes too long for every run of the tests
     Campaign {
-        /// Which comparison
-        campaign: Campaign,
+        /// Which
+        #[command(subcommand)]
+        campaign: campaign::Campaign,
     },
+    /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
+    /// there and here; needs root
+    Aarch64,
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -67,7 +72,8 @@ fn main() -> ExitCode {
     let done = Tree::find().and_then(|tree| match Arguments::parse().task {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
-        Task::Campaign { campaign } => campaign::run(&tree, campaign),
+        Task::Campaign { campaign } => campaign::run(&tree, &campaign),
+        Task::Aarch64 => aarch64::run(&tree),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

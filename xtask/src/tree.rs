@@ -60,12 +60,12 @@ impl Tree {
         command
     }
 
-    /// The same with npu-sim as Cargo's runner, so that every test program finds a device.
-    pub fn cargo_on_npu(&self, arguments: &[&str]) -> std::process::Command {
+    /// The same with `npu-sim WORDS` as Cargo's runner, so that every test program finds a device.
+    pub fn cargo_on_npu(&self, words: &[&str], arguments: &[&str]) -> std::process::Command {
         let mut command = self.cargo(arguments);
-        let simulator = self.release("npu-sim");
+        let (simulator, words) = (self.release("npu-sim"), words.join("', '"));
         command.arg("--config");
-        command.arg(format!("target.'cfg(all())'.runner = ['{}', '--']", simulator.display()));
+        command.arg(format!("target.'cfg(all())'.runner = ['{}', '{words}']", simulator.display()));
         command
     }
 

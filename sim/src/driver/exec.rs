@@ -35,6 +35,8 @@ pub struct CoreThread<E> {
     pub core: usize,
     /// What runs tasks.
     pub engine: E,
+    /// Whether it never completes a task again.
+    pub stuck: bool,
     /// Where jobs come from.
     pub sched: Arc<Sched>,
     /// Where the outcome goes.
@@ -64,8 +66,14 @@ impl<E: Engine> CoreThread<E> {
     }
 
     fn run_job(&mut self, mut job: Job) -> Job {
+        if let Some(JobFault::Late(by)) = job.fault {
+            thread::sleep(by);
+        }
         let start = Instant::now();
         self.engine.begin_job();
+        if self.stuck {
+            job.fault = Some(JobFault::Stuck);
+        }
         job.record.core = Some(self.core);
         job.record.fault = job.fault.map(|fault| fault.to_string());
         let refused = match job.fault {
@@ -74,13 +82,17 @@ impl<E: Engine> CoreThread<E> {
                 return job;
             }
             Some(JobFault::Timeout) => Err("made to time out".to_owned()),
+            Some(JobFault::Stuck) => {
+                self.stuck = true;
+                Err("its core is stuck".to_owned())
+            }
             Some(JobFault::Bitflip) => {
                 let written = Mutex::default();
                 let result = self.run_tasks(&mut job, Some(&written));
                 flip_bit(&job.space.view(), &lock(&written), job.record.job);
                 result
             }
-            None => self.run_tasks(&mut job, None),
+            Some(JobFault::Late(_)) | None => self.run_tasks(&mut job, None),
         };
         job.record.predicted_seconds += SUBMIT_SECONDS;
         if let Err(reason) = refused {

@@ -76,6 +76,11 @@ impl OpenFile {
         lock(&self.handles).values().any(|bo| bo.offset() == offset)
     }
 
+    /// How many handles there are.
+    pub fn handles(&self) -> usize {
+        lock(&self.handles).len()
+    }
+
     /// Gives up everything, as the last close does.
     pub fn close(&self) {
         let handles = std::mem::take(&mut *lock(&self.handles));

@@ -28,7 +28,7 @@ use std::ops::Range;
 use nix::errno::Errno;
 
 use crate::model::{Core, Hang, Kick, Memory, TaskReport};
-pub use node::{Config, Node};
+pub use node::{Config, Node, machine_page};
 
 /// The program behind one call: its memory, its signals, its mappings of the node.
 pub trait Client {

@@ -62,7 +62,7 @@ pub fn handle(
     data: &mut [u8],
 ) -> Result<(), Fail> {
     match number {
-        CREATE_BO => create_bo(file, client, data),
+        CREATE_BO => create_bo(node, file, client, data),
         SUBMIT => submit(node, file, client, data),
         PREP_BO => prep_bo(file, client, data),
         FINI_BO => fini_bo(file, data),
@@ -70,8 +70,16 @@ pub fn handle(
     }
 }
 
-fn create_bo(file: &OpenFile, client: &dyn Client, data: &mut [u8]) -> Result<(), Fail> {
-    let (handle, bo) = file.create(get_u32(data, 0), client)?;
+fn create_bo(
+    node: &Node,
+    file: &OpenFile,
+    client: &dyn Client,
+    data: &mut [u8],
+) -> Result<(), Fail> {
+    let asked = get_u32(data, 0);
+    let page = u32::try_from(node.page()).unwrap_or(u32::MAX);
+    let size = if node.faults().short() { asked.saturating_sub(page).max(page) } else { asked };
+    let (handle, bo) = file.create(size, client)?;
     put_u32(data, 4, handle);
     put_u64(data, 8, bo.iova());
     put_u64(data, 16, bo.offset());

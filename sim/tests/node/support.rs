@@ -104,6 +104,7 @@ fn supervise(client: &str, faults: &str) -> i32 {
     let trace = std::fs::File::create(std::env::var(TRACE).unwrap()).unwrap();
     let rules = faults.split_whitespace().map(|rule| rule.parse().unwrap()).collect();
     let config = Config {
+        page: npu_sim::driver::machine_page(),
         cores: 3,
         faults: Faults::new(rules),
         journal: Arc::new(Journal::new(Level::Warn, Some(trace))),

@@ -6,7 +6,7 @@
 
 use super::uapi::{self, RocketCreateBo, RocketJob, RocketTask};
 use crate::npu::driver::DriverError;
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc::c_int;
@@ -30,6 +30,10 @@ mod ioctl {
 /// Longest wait. Older versions of rocket return what is left of it, in jiffies, as an `int`,
 /// which must not overflow into the range of errors.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Interruptions of one call that are borne. A fast timer interrupts a long wait some ten thousand
+/// times; nothing honest does it this often.
+const MOST_INTERRUPTIONS: u32 = 100_000;
 
 /// An open device node.
 ///
@@ -152,15 +156,19 @@ impl Node {
     /// Maps `length` bytes of the buffer object at `offset`, shared, for reading and writing.
     pub fn map(&self, offset: u64, length: usize) -> Result<MmapRaw, DriverError> {
         let fd = self.fd()?;
-        MmapOptions::new().offset(offset).len(length).map_raw(fd).map_err(|e| {
-            match e.raw_os_error() {
-                Some(errno) => meaning("mmap", Errno::from_raw(errno)),
-                None => DriverError::Call("mmap", e.to_string()),
-            }
-        })
+        let map = MmapOptions::new().offset(offset).len(length).map_raw(fd).map_err(|e| match e
+            .raw_os_error()
+        {
+            Some(errno) => meaning("mmap", Errno::from_raw(errno)),
+            None => DriverError::Call("mmap", e.to_string()),
+        })?;
+        // A forked child has no business there, and would keep the memory from being freed. The
+        // kernel may decline; then it is as everywhere.
+        let _ = map.advise(Advice::DontFork);
+        Ok(map)
     }
 
-    /// Makes a call, again for as long as signals interrupt it; waits have absolute deadlines.
+    /// Makes a call, again when signals interrupt it; waits have absolute deadlines.
     /// Any result but -1 is success: older kernels return positive numbers from waits.
     fn call(
         &self,
@@ -168,10 +176,11 @@ impl Node {
         mut ioctl: impl FnMut(RawFd) -> nix::Result<c_int>,
     ) -> Result<(), DriverError> {
         let fd = self.fd()?;
+        let mut interruptions = 0;
         loop {
             match ioctl(fd) {
                 Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => continue,
+                Err(Errno::EINTR) if interruptions < MOST_INTERRUPTIONS => interruptions += 1,
                 Err(errno) => return Err(meaning(name, errno)),
             }
         }

@@ -17,10 +17,6 @@ use std::time::{Duration, Instant};
 /// Blocks that a lane has on the device at once: one that runs and one that follows.
 const DEPTH: usize = 2;
 
-/// How long a job may take, the jobs of other processes before it included. The kernel gives
-/// every job half a second.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// What a result buffer holds before the device writes it, so that a job that never ran cannot
 /// be mistaken for one that did.
 const POISON: [u8; 16] = [0xA5; 16];
@@ -30,6 +26,8 @@ const POISON: [u8; 16] = [0xA5; 16];
 pub struct Flight<'a> {
     lane: &'a mut Lane,
     plan: &'a Plan,
+    /// How long a job may take, the jobs of other processes before it included.
+    patience: Duration,
     log: Level,
     operands: OperandBuffers,
     commands: Box<dyn Buffer>,
@@ -61,6 +59,8 @@ struct Attempt {
     block: usize,
     rows: Vec<usize>,
     second: bool,
+    /// When patience with it is at its end.
+    due: Instant,
 }
 
 /// Rows of a block that the device failed to compute.
@@ -85,13 +85,15 @@ pub struct Landing {
 
 impl<'a> Flight<'a> {
     /// Prepares the share of a lane: writes the register commands of all its blocks and hands
-    /// operands and commands to the device.
+    /// operands and commands to the device. On failure the buffers, which no job knows yet, go
+    /// back to the system.
     pub fn prepare(
         lane: &'a mut Lane,
         chip: &dyn Chip,
         plan: &'a Plan,
         share: &Share,
         operands: OperandBuffers,
+        patience: Duration,
         log: Level,
     ) -> Result<Flight<'a>, DriverError> {
         let blocks = plan.blocks(share);
@@ -128,11 +130,13 @@ impl<'a> Flight<'a> {
                 block,
                 rows: b.block.rows.clone().collect(),
                 second: false,
+                due: Instant::now(),
             })
             .collect();
         Ok(Flight {
             lane,
             plan,
+            patience,
             log,
             operands,
             commands,
@@ -154,7 +158,7 @@ impl<'a> Flight<'a> {
                 Ok(tasks) => {
                     self.line.jobs += 1;
                     self.line.tasks += tasks;
-                    self.flying.push_back(next);
+                    self.flying.push_back(Attempt { due: Instant::now() + self.patience, ..next });
                 }
                 Err(error) => self.failed(next, error),
             }
@@ -170,7 +174,8 @@ impl<'a> Flight<'a> {
             self.leave(attempt);
             return true;
         };
-        match buffer.to_host(Instant::now() + PATIENCE) {
+        // A wait may fail for another reason than time: one more may not.
+        match buffer.to_host(attempt.due).or_else(|_| buffer.to_host(attempt.due)) {
             Ok(()) => {
                 let rows = if results.verify && is_missing(self.plan, block, &**buffer) {
                     attempt.rows
@@ -183,8 +188,7 @@ impl<'a> Flight<'a> {
                     self.again(Attempt { rows, ..attempt });
                 }
             }
-            Err(DriverError::TimedOut) => self.abandon(attempt),
-            Err(error) => self.failed(attempt, error),
+            Err(error) => self.abandon(attempt, error),
         }
         true
     }
@@ -248,7 +252,7 @@ impl<'a> Flight<'a> {
     }
 
     /// Submits nothing more: what waits is left to the CPU, what flies may still land.
-    fn ground(&mut self) {
+    pub fn ground(&mut self) {
         self.grounded = true;
         for attempt in std::mem::take(&mut self.waiting) {
             self.leave(attempt);
@@ -256,11 +260,11 @@ impl<'a> Flight<'a> {
     }
 
     /// Gives up on everything that is on the device. It may yet be read and written there, so
-    /// its buffers are never used again.
-    fn abandon(&mut self, overdue: Attempt) {
-        self.failure = Some(DriverError::TimedOut);
+    /// its buffers are not used again before that is known to be over.
+    fn abandon(&mut self, attempt: Attempt, error: DriverError) {
+        self.failure = Some(error);
         let flying = std::mem::take(&mut self.flying);
-        for attempt in std::iter::once(overdue).chain(flying) {
+        for attempt in std::iter::once(attempt).chain(flying) {
             let stuck = self.slots[self.blocks[attempt.block].slot].take();
             self.lane.keep_stuck(stuck);
             self.leave(attempt);

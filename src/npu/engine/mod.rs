@@ -5,10 +5,13 @@
 //! the device does not deliver is handed back for the CPU.
 
 mod flight;
-mod lines;
-mod operands;
-mod plan;
-mod results;
+mod headroom;
+mod health;
+pub mod lines;
+pub mod operands;
+pub mod plan;
+pub mod results;
+mod transpose;
 
 use super::chip::Chip;
 use super::driver::DriverError;
@@ -20,24 +23,31 @@ use super::verify::Challenge;
 use super::{drm, rk3588};
 use crate::config::{Config, Level, Offload};
 use crate::problem::Gemm;
+use crate::profile::Profile;
 use crate::route::Reason;
 use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
 use flight::{Flight, Landing};
+use health::{Health, Troubles};
 use lines::Lines;
 use operands::{OperandBuffers, Packer};
 use plan::Plan;
 use results::Results;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// The schemes of the default mode, cheapest first. Each is as accurate as a native sgemm or
 /// better wherever the guard accepts it.
 static LADDER: [&Scheme; 2] = [&I_3S8P, &I_4S10P];
 
-/// Calls in a row with unrepaired failures after which the device is left alone.
-const RETIRE_AFTER: u32 = 3;
+/// How long a call waits for a job at most, the jobs of other processes before it included. The
+/// kernel gives every job half a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long at least when the CPU might as well have computed the call.
+const LITTLE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Bytes of one operand in one lane. Larger calls are cut into parts.
 const OPERAND_BYTES: usize = 256 << 20;
@@ -47,8 +57,9 @@ const OPERAND_BYTES: usize = 256 << 20;
 pub struct Npu {
     chip: &'static dyn Chip,
     lanes: Mutex<Vec<Lane>>,
-    /// Calls in a row that the device failed.
-    failures: AtomicU32,
+    health: Health,
+    /// Whether the process is about to end.
+    closing: AtomicBool,
 }
 
 /// What the NPU made of a call.
@@ -107,7 +118,32 @@ impl Npu {
         if lanes.is_empty() {
             return Err(Reason::NoDevice);
         }
-        Ok(Npu { chip, lanes: Mutex::new(lanes), failures: AtomicU32::new(0) })
+        let closing = AtomicBool::new(false);
+        Ok(Npu { chip, lanes: Mutex::new(lanes), health: Health::new(), closing })
+    }
+
+    /// Brings the device into a state in which the process may end: no call submits any more,
+    /// what is on the device is waited for, and the kernel has let go of it. Takes a short time,
+    /// `patience` and what a drain may take at most. All calls are declined from now on.
+    pub fn close(&self, patience: Duration) {
+        self.closing.store(true, Ordering::SeqCst);
+        let deadline = Instant::now() + patience;
+        let mut lanes = loop {
+            match self.lanes.try_lock() {
+                Ok(lanes) => break lanes,
+                Err(TryLockError::Poisoned(lanes)) => break lanes.into_inner(),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                // The call in flight may be one of this very thread, below a signal handler.
+                Err(TryLockError::WouldBlock) => return,
+            }
+        };
+        lanes.iter_mut().for_each(|lane| lane.settle(deadline));
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Name of the chip.
@@ -127,8 +163,8 @@ impl Npu {
         config: &Config,
         threads: &Threads,
     ) -> Outcome {
-        if self.failures.load(Ordering::Relaxed) >= RETIRE_AFTER {
-            return Outcome::declined(Reason::Retired);
+        if let Some(reason) = self.health.unfit() {
+            return Outcome::declined(reason);
         }
         if !(problem.alpha.is_finite() && problem.beta.is_finite()) {
             return Outcome::declined(Reason::NonFinite);
@@ -139,12 +175,14 @@ impl Npu {
         let Some(mut lanes) = self.reserve(config.offload) else {
             return Outcome::declined(Reason::Busy);
         };
-        let mut free: Vec<&mut Lane> = lanes.iter_mut().filter_map(Lane::if_free).collect();
-        if free.is_empty() {
-            return Outcome::declined(Reason::Busy);
+        // Another call may have found out while this one waited for it.
+        if let Some(reason) = self.health.unfit() {
+            return Outcome::declined(reason);
         }
+        lanes.iter_mut().for_each(Lane::trim);
 
-        let (rows, cols) = self.part_size(problem.k(), free.len());
+        let mut troubles = Troubles::default();
+        let (rows, cols) = self.part_size(problem.k(), lanes.len());
         let mut total = Outcome { line: NpuLine::default(), left: Vec::new(), declined: None };
         let mut written = false;
         for i in (0..problem.m()).step_by(rows) {
@@ -152,7 +190,7 @@ impl Npu {
                 let rows = i..problem.m().min(i + rows);
                 let cols = j..problem.n().min(j + cols);
                 let mut part = problem.part(i, j, rows.len(), cols.len());
-                match self.part(&mut part, &mut free, config, threads) {
+                match self.part(&mut part, &mut lanes, config, threads, &mut troubles) {
                     Ok((line, left)) => {
                         written |= !covers(&left, rows.len() * cols.len());
                         total.line.add(&line);
@@ -165,7 +203,7 @@ impl Npu {
                 }
             }
         }
-        self.judge(&total, config.log);
+        self.health.judge(&troubles, total.line.repaired, written, config.log);
         if written {
             total.declined = None;
         } else if total.declined.is_none() {
@@ -198,15 +236,41 @@ impl Npu {
         (rows, (cols / limits.col_align * limits.col_align).max(limits.col_align))
     }
 
+    /// How long the jobs of a product may take.
+    fn patience(&self, (m, n, k): (usize, usize, usize), config: &Config) -> Duration {
+        match config.offload {
+            Offload::Always => PATIENCE,
+            _ => {
+                let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
+                let worth = 4.0 * profile.cpu_seconds(m, n, k);
+                let worth = Duration::try_from_secs_f64(worth).unwrap_or(PATIENCE);
+                LITTLE_PATIENCE.saturating_add(worth).min(PATIENCE)
+            }
+        }
+    }
+
     /// Computes a product whose operands fit the lanes. `Err`: nothing was written.
     fn part(
         &self,
         problem: &mut Gemm<'_, f32>,
-        lanes: &mut [&mut Lane],
+        lanes: &mut [Lane],
         config: &Config,
         threads: &Threads,
+        troubles: &mut Troubles,
     ) -> Result<(NpuLine, Vec<Block>), Reason> {
         let (m, n, k) = (problem.m(), problem.n(), problem.k());
+        if self.is_closing() {
+            return Err(Reason::Exit);
+        }
+        let mut free: Vec<&mut Lane> = lanes.iter_mut().filter_map(Lane::if_free).collect();
+        if free.is_empty() {
+            return Err(Reason::Busy);
+        }
+        let lanes = &mut free[..];
+        let col_align = self.chip.limits().col_align;
+        if !headroom::is_there((m, n, k), &LADDER, col_align, threads.count()) {
+            return Err(Reason::Memory);
+        }
         let (rows, cols) = (Lines::new(problem.a), Lines::new(problem.b.t()));
         let row_scans = operands::scan(rows, m, threads);
         let col_scans = operands::scan(cols, n, threads);
@@ -217,7 +281,8 @@ impl Npu {
         for &scheme in &LADDER {
             let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
             let challenge = Challenge::draw(n, scheme.groups.len());
-            let buffers = operand_buffers(&plan, lanes).map_err(|e| device(&e, config.log))?;
+            let buffers =
+                operand_buffers(&plan, lanes).map_err(|e| troubles.note(&e, config.log))?;
             let packer = Packer {
                 chip: self.chip,
                 scheme,
@@ -245,13 +310,15 @@ impl Npu {
                 alpha: problem.alpha,
                 beta: problem.beta,
             };
-            let landings = self.fly(lanes, &plan, buffers, &results, problem, config, threads)?;
+            let landings = self
+                .fly(lanes, &plan, buffers, &results, problem, config, threads)
+                .map_err(|e| troubles.note(&e, config.log))?;
             let mut line = NpuLine { scheme: scheme.name, ..NpuLine::default() };
             let mut left = Vec::new();
             for landing in landings {
                 line.add(&landing.line);
                 if let Some(failure) = &landing.failure {
-                    trace::log(config.log, Level::Info, failure);
+                    troubles.note(failure, config.log);
                 }
                 for leftover in landing.left {
                     left.extend(
@@ -277,17 +344,20 @@ impl Npu {
         problem: &mut Gemm<'_, f32>,
         config: &Config,
         threads: &Threads,
-    ) -> Result<Vec<Landing>, Reason> {
+    ) -> Result<Vec<Landing>, DriverError> {
+        let patience = self.patience((problem.m(), problem.n(), problem.k()), config);
         let mut flights = lanes
             .iter_mut()
             .zip(&plan.shares)
             .zip(buffers)
             .map(|((lane, share), pair)| {
-                Flight::prepare(lane, self.chip, plan, share, pair, config.log)
+                Flight::prepare(lane, self.chip, plan, share, pair, patience, config.log)
             })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| device(&e, config.log))?;
+            .collect::<Result<Vec<_>, _>>()?;
         loop {
+            if self.is_closing() {
+                flights.iter_mut().for_each(Flight::ground);
+            }
             let mut landed = false;
             for flight in &mut flights {
                 flight.launch();
@@ -299,20 +369,6 @@ impl Npu {
             if !landed {
                 return Ok(flights.into_iter().map(Flight::finish).collect());
             }
-        }
-    }
-
-    /// Counts failed calls; says so once when the device is given up.
-    fn judge(&self, outcome: &Outcome, log: Level) {
-        if outcome.line.repaired == 0 {
-            if outcome.declined.is_none() {
-                self.failures.store(0, Ordering::Relaxed);
-            }
-        } else if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == RETIRE_AFTER {
-            let what = format!(
-                "the NPU failed {RETIRE_AFTER} calls in a row; this process computes on the CPU"
-            );
-            trace::log(log, Level::Warn, &what);
         }
     }
 }
@@ -332,17 +388,6 @@ fn operand_buffers(
             })
         })
         .collect()
-}
-
-fn device(error: &DriverError, log: Level) -> Reason {
-    trace::log(log, Level::Info, error);
-    Reason::Device(match error {
-        DriverError::NoMemory(_) => "memory",
-        DriverError::TimedOut => "timeout",
-        DriverError::Gone => "gone",
-        DriverError::Open(_) | DriverError::WrongDriver(_) => "open",
-        DriverError::Call(call, _) => call,
-    })
 }
 
 /// Ascending numbers as ranges.

@@ -16,7 +16,7 @@ pub fn run(tree: &Tree) -> Result<Tally> {
     let mut tally = Tally::default();
     for (place, offload) in [("CPU", "never"), ("NPU", "always")] {
         let mut test = match place {
-            "NPU" => tree.cargo_on_npu(&["test", "--package", "npublas"]),
+            "NPU" => tree.cargo_on_npu(&["--"], &["test", "--package", "npublas"]),
             _ => tree.cargo(&["test", "--package", "npublas"]),
         };
         test.args(["--test", "differential", "--", "--show-output"]);

@@ -1,17 +1,17 @@
-//! Longer comparisons with other people's programs and tests.
+//! Campaigns: what takes too long for every run of the tests. Short versions are among them.
 
+mod differential;
 pub mod numpy_tests;
 pub mod numpys;
 pub mod testers;
 
-mod differential;
-
+use crate::tally::Tally;
 use crate::tree::Tree;
 use anyhow::{Result, bail};
-use clap::ValueEnum;
+use clap::Subcommand;
 
-/// A comparison.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+/// A campaign.
+#[derive(Debug, Subcommand)]
 pub enum Campaign {
     /// Every form of a product in every NumPy: which symbol, where computed, whether right
     Numpys,
@@ -23,25 +23,21 @@ pub enum Campaign {
     Differential,
 }
 
-/// Runs it, on the CPU and on a simulated NPU; fails when something failed.
-pub fn run(tree: &Tree, campaign: Campaign) -> Result<()> {
-    println!("building the libraries, npublas and npu-sim");
+/// Builds what is needed and runs a campaign; fails when something is not as it must be.
+pub fn run(tree: &Tree, campaign: &Campaign) -> Result<()> {
     tree.build()?;
-    let tally = match campaign {
-        Campaign::Numpys => numpys::run(tree)?,
-        Campaign::NumpyTests => numpy_tests::run(tree)?,
-        Campaign::Testers => {
-            let (tally, table) = testers::run(tree, testers::Input::Whole)?;
-            table.print();
-            tally
-        }
-        Campaign::Differential => differential::run(tree)?,
-    };
+    match campaign {
+        Campaign::Numpys => judge(numpys::run(tree)?),
+        Campaign::NumpyTests => judge(numpy_tests::run(tree)?),
+        Campaign::Testers => judge(testers::run(tree)?),
+        Campaign::Differential => judge(differential::run(tree)?),
+    }
+}
+
+/// Says what was counted; fails when something failed.
+fn judge(tally: Tally) -> Result<()> {
     for failure in &tally.failed {
         println!("FAILED {failure}");
-    }
-    for skipped in &tally.skipped {
-        println!("not run: {skipped}");
     }
     println!("{tally}");
     if !tally.failed.is_empty() {

@@ -3,7 +3,7 @@
 mod cargo;
 mod command;
 mod examples;
-mod libtest;
+pub mod libtest;
 mod python;
 
 use crate::campaign::testers::{self, Input};
@@ -47,6 +47,7 @@ const STEPS: [Step; 12] = [
     ("faults", python::faults),
     ("forks", python::forks),
     ("device tests", cargo::test_devices),
+    ("larger pages", cargo::test_pages),
 ];
 
 /// Runs everything; fails when something failed.
@@ -104,7 +105,7 @@ fn header(bench: &Bench<'_>) -> Result<Tally> {
 }
 
 fn blas_testers(bench: &Bench<'_>) -> Result<Tally> {
-    testers::run(bench.tree, Input::Short).map(|(tally, _)| tally)
+    testers::check(bench.tree, Input::Short).map(|(tally, _)| tally)
 }
 
 /// Other authors' programs, where there are any.

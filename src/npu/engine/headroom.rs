@@ -1,0 +1,59 @@
+//! Whether there is memory for the host's share of a call.
+//!
+//! Rust ends the process when a vector cannot grow, and a BLAS call must not do that. So a call
+//! asks for as much as its vectors will hold in one piece, gives it back, and leaves the product
+//! to the CPU, which needs much less, when it is refused. Another thread may take the memory in
+//! between: this is for processes with a limit, not for the last byte of a machine.
+
+use super::lines::STRIP;
+use crate::npu::scheme::Scheme;
+
+/// What small things need together: commands, lists of blocks, log lines.
+const SMALL_THINGS: usize = 1 << 20;
+
+/// Bytes per line of an operand: what packing finds out about it, twice while strips are joined.
+const PER_LINE: usize = 256;
+
+/// Narrowest tile of C whose rows each get a projection.
+const TILE: usize = 1024;
+
+/// Whether the memory for a product of shape (m, n, k) under any of the schemes can be had.
+pub fn is_there(
+    shape: (usize, usize, usize),
+    schemes: &[&Scheme],
+    col_align: usize,
+    threads: usize,
+) -> bool {
+    let bytes = schemes.iter().map(|scheme| needed(shape, scheme, col_align, threads)).max();
+    Vec::<u8>::new().try_reserve_exact(bytes.unwrap_or(0)).is_ok()
+}
+
+/// A generous estimate. What grows with the sum is scratch of every thread: strips of numbers,
+/// their digits, digits packed for the device, projections of 64 bits and their limbs.
+fn needed(
+    (m, n, k): (usize, usize, usize),
+    scheme: &Scheme,
+    col_align: usize,
+    threads: usize,
+) -> usize {
+    let per_depth = STRIP * size_of::<f32>()
+        + scheme.products() * (col_align + 1)
+        + scheme.slices * (2 + 3 * size_of::<u64>());
+    let scratch = threads * (k + 64) * per_depth;
+    let tiles = n.div_ceil(TILE) + 1;
+    let projections = tiles * (2 * m + scheme.slices * k) * size_of::<u64>();
+    scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+
+    #[test]
+    fn ordinary_products_have_room_and_absurd_ones_do_not() {
+        let schemes = [&I_3S8P, &I_4S10P];
+        assert!(is_there((1000, 1000, 1000), &schemes, 32, 4));
+        assert!(!is_there((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4));
+    }
+}
