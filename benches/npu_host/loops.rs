@@ -37,7 +37,7 @@ pub fn loops<'a>(
     let (n, plan, slices) = (call.n, &call.plan, SCHEME.slices);
     let (pitch, groups) = (plan.pitch, SCHEME.groups.len());
     let len = slices * pitch;
-    let lines = || call.a.chunks_exact(n);
+    let lines = move || call.a.chunks_exact(n);
     let scan = LineScan { max_abs: 1.0, finite: true, nonzeros: n };
     let exponent = ozaki_int8::exponent(1.0, slices);
     let planes = call.planes(&call.a[..n]);

@@ -14,10 +14,14 @@ use call::Call;
 use criterion::{Criterion, Throughput};
 use loops::{Loop, Part, loops};
 use npublas::npu::widest::Width;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Rounds over all loops for the tables; of each loop the best one counts.
 const ROUNDS: usize = 15;
+
+/// How long each loop runs for Criterion's figures.
+const WARM_UP: Duration = Duration::from_millis(200);
+const MEASUREMENT: Duration = Duration::from_secs(1);
 
 fn main() {
     let measures = std::env::args().any(|arg| arg == "--bench");
@@ -29,7 +33,7 @@ fn main() {
         assert!(call.accepts(&prepared), "the guard refuses the data");
         let device = call.device();
         let mut group = criterion.benchmark_group(format!("npu_host/{n}"));
-        group.sample_size(10);
+        group.sample_size(10).warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
         for mut it in loops(&call, &prepared, &device) {
             group.throughput(Throughput::Bytes((it.bytes * n * n) as u64));
             group.bench_function(it.name, |b| b.iter(&mut it.run));

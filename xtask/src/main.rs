@@ -3,6 +3,7 @@
 mod aarch64;
 mod calls;
 mod campaign;
+mod chaos;
 mod chroot;
 mod clients;
 mod demo;
@@ -18,6 +19,7 @@ mod test;
 mod tree;
 mod ways;
 
+use campaign::Campaign;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,15 +40,15 @@ enum Task {
     Demo,
     /// Run every test there is, and count
     Test,
+    /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
+    /// there and here; needs root
+    Aarch64,
     /// Run what takes too long for every run of the tests
     Campaign {
         /// Which
         #[command(subcommand)]
-        campaign: campaign::Campaign,
+        campaign: Campaign,
     },
-    /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
-    /// there and here; needs root
-    Aarch64,
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -72,8 +74,8 @@ fn main() -> ExitCode {
     let done = Tree::find().and_then(|tree| match Arguments::parse().task {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
-        Task::Campaign { campaign } => campaign::run(&tree, &campaign),
         Task::Aarch64 => aarch64::run(&tree),
+        Task::Campaign { campaign } => campaign::run(&tree, campaign),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

@@ -63,9 +63,12 @@ impl Tree {
     /// The same with `npu-sim WORDS` as Cargo's runner, so that every test program finds a device.
     pub fn cargo_on_npu(&self, words: &[&str], arguments: &[&str]) -> std::process::Command {
         let mut command = self.cargo(arguments);
-        let (simulator, words) = (self.release("npu-sim"), words.join("', '"));
-        command.arg("--config");
-        command.arg(format!("target.'cfg(all())'.runner = ['{}', '{words}']", simulator.display()));
+        let runner = format!(
+            "target.'cfg(all())'.runner = ['{}', '{}']",
+            self.release("npu-sim").display(),
+            words.join("', '")
+        );
+        command.arg("--config").arg(runner);
         command
     }
 

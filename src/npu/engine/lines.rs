@@ -17,7 +17,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Numbers per line.
-    pub fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.mat.cols()
     }
 
@@ -29,7 +29,7 @@ impl<'a> Lines<'a> {
         scratch: &mut Vec<f32>,
         mut each: impl FnMut(usize, &[f32]),
     ) {
-        let len = self.len();
+        let len = self.length();
         if self.mat.col_stride() == 1 {
             for i in range {
                 // SAFETY: with a column stride of 1 the elements (i, 0..len) are adjacent, and
@@ -51,20 +51,22 @@ impl<'a> Lines<'a> {
     /// Copies `count` lines from `first` on, at most a strip, to `out`; returns the numbers from
     /// one line to the next there.
     fn gather(&self, first: usize, count: usize, out: &mut [f32]) -> usize {
-        let pitch = self.len().next_multiple_of(DEPTH);
+        let pitch = self.length().next_multiple_of(DEPTH);
         let mut tile: Tile = [[0.0; STRIP]; DEPTH];
-        for start in (0..self.len()).step_by(DEPTH) {
-            let depth = DEPTH.min(self.len() - start);
+        for start in (0..self.length()).step_by(DEPTH) {
+            let depth = DEPTH.min(self.length() - start);
             for (l, across) in tile.iter_mut().enumerate().take(depth) {
-                // SAFETY: (first + i, start + l) lies inside the view for i < count, and the
-                // view promises that it is readable.
-                let element = |i: usize| unsafe { *self.mat.at(first + i, start + l) };
+                let from = self.mat.at(first, start + l);
                 if count == STRIP && self.mat.row_stride() == 1 {
-                    *across = std::array::from_fn(element);
-                } else {
-                    for (i, number) in across.iter_mut().enumerate().take(count) {
-                        *number = element(i);
-                    }
+                    // SAFETY: the elements (first + i, start + l) of a whole strip lie side by
+                    // side inside the view, which promises that they are readable.
+                    *across = unsafe { from.cast::<[f32; STRIP]>().read() };
+                    continue;
+                }
+                for (i, number) in across.iter_mut().enumerate().take(count) {
+                    // SAFETY: (first + i, start + l) lies inside the view, which promises that
+                    // it is readable.
+                    *number = unsafe { *self.mat.at(first + i, start + l) };
                 }
             }
             transpose(&tile, &mut out[start..], pitch);

@@ -203,7 +203,7 @@ impl Npu {
                 }
             }
         }
-        self.health.judge(&troubles, total.line.repaired, written, config.log);
+        self.health.judge(&troubles, &total.line, written, config.log);
         if written {
             total.declined = None;
         } else if total.declined.is_none() {

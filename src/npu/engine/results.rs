@@ -87,9 +87,7 @@ impl Results<'_> {
         let col_exponents = &self.col_exponents[cols.clone()];
         ozaki_int8::join(self.scheme, sums, self.row_exponents[row], col_exponents, values);
         new.resize(n, 0.0);
-        // The columns of C, which may lie at any distance from each other.
-        // SAFETY: (row, col) lies inside C for every col of the tile.
-        let at = |j: usize| unsafe { c.at(row, cols.start + j) };
+        let at = |j: usize| c.at(row, cols.start + j);
         if self.beta != 0.0 {
             for (j, old) in new.iter_mut().enumerate() {
                 // SAFETY: inside C; where β ≠ 0 the caller promises a value.

@@ -137,7 +137,9 @@ fn nearest(elements: &[f32; BLOCK], exponent: i32) -> [u32; BLOCK] {
         // What is subnormal, before or after, is rounded to zero.
         let scale = pow2(exponent) as f32;
         for (whole, &x) in whole.iter_mut().zip(elements) {
-            let scaled = (x * scale).max(-BELOW_2_31).min(BELOW_2_31).round_ties_even();
+            // Not a clamp, which would let a NaN through.
+            let bounded = (x * scale).max(-BELOW_2_31);
+            let scaled = bounded.min(BELOW_2_31).round_ties_even();
             // SAFETY: within ±2^31, and no NaN, which the maximum takes away.
             *whole = unsafe { scaled.to_int_unchecked::<i32>() } as u32;
         }

@@ -23,16 +23,9 @@ pub enum Input {
     Short,
 }
 
-/// The whole of it, with a table.
-pub fn run(tree: &Tree) -> Result<Tally> {
-    let (tally, table) = check(tree, Input::Whole)?;
-    table.print();
-    Ok(tally)
-}
-
 /// Runs those of all four types on the CPU, and those of `sgemm` on the NPU too. What they say
 /// must be what they say about the reference BLAS itself. The table has a row per run.
-pub fn check(tree: &Tree, input: Input) -> Result<(Tally, Table)> {
+pub fn run(tree: &Tree, input: Input) -> Result<(Tally, Table)> {
     needs::packages(&[Package::BLAS, Package::TESTERS])?;
     let mut tally = Tally::default();
     let heading =

@@ -34,9 +34,12 @@ pub fn test(bench: &Bench<'_>) -> Result<Tally> {
 /// Names of the test files that want a device start with this.
 const DEVICE_TESTS: &str = "tests/device_";
 
+/// This one is worth running both ways.
+const DIFFERENTIAL: &str = "differential";
+
 /// The tests that want a device, on a simulated one; none of them may skip itself.
 pub fn test_devices(bench: &Bench<'_>) -> Result<Tally> {
-    test_on(bench, "device-tests", &["--"], &[])
+    test_on(bench, "device-tests", &["--"], &["--test", DIFFERENTIAL], &[])
 }
 
 /// The same on kernels with pages of 16 and of 64 KiB, as Arm machines have them, but for the many
@@ -58,15 +61,21 @@ pub fn test_pages(bench: &Bench<'_>) -> Result<Tally> {
         let words = ["--page-size", size, "--", "env", &preload, &fake];
         let name = format!("device-tests-{size}");
         let skip = ["--skip", "a_thousand_random_calls"];
-        tally.add(test_on(bench, &name, &words, &skip)?.prefixed(&format!("{size} bytes")));
+        tally.add(test_on(bench, &name, &words, &[], &skip)?.prefixed(&format!("{size} bytes")));
     }
     Ok(tally)
 }
 
-/// Runs the tests that want a device as `npu-sim WORDS PROGRAM … ARGUMENTS`.
-fn test_on(bench: &Bench<'_>, name: &str, words: &[&str], arguments: &[&str]) -> Result<Tally> {
+/// Runs the tests that want a device, and `more`, as `npu-sim WORDS PROGRAM … ARGUMENTS`.
+fn test_on(
+    bench: &Bench<'_>,
+    name: &str,
+    words: &[&str],
+    more: &[&str],
+    arguments: &[&str],
+) -> Result<Tally> {
     let mut test = bench.tree.cargo_on_npu(words, &["test", "--package", "npublas"]);
-    test.args(["--test", "device_*", "--test", "differential", "--no-fail-fast", "--"]);
+    test.args(["--test", "device_*"]).args(more).args(["--no-fail-fast", "--"]);
     // One at a time: they share one device, and some make it fail.
     test.args(["--show-output", "--test-threads", "1"]).args(arguments);
     test.env("NPUBLAS_FORBID_SKIP", "1").env("NPUBLAS_OFFLOAD", "always");

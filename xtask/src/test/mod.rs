@@ -7,6 +7,7 @@ pub mod libtest;
 mod python;
 
 use crate::campaign::testers::{self, Input};
+use crate::campaign::{faults, processes, surroundings};
 use crate::clients;
 use crate::headers;
 use crate::needs::{self, Package};
@@ -34,7 +35,7 @@ struct Bench<'a> {
 type Step = (&'static str, fn(&Bench<'_>) -> Result<Tally>);
 
 /// In this order: what is quick to tell comes first, and the build before what needs it.
-const STEPS: [Step; 13] = [
+const STEPS: &[Step] = &[
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
@@ -46,6 +47,9 @@ const STEPS: [Step; 13] = [
     ("BLAS testers", blas_testers),
     ("faults", python::faults),
     ("forks", python::forks),
+    ("campaign faults", |bench| faults::few(bench.tree)),
+    ("campaign processes", |bench| processes::few(bench.tree, &bench.python)),
+    ("campaign surroundings", |bench| surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
     ("larger pages", cargo::test_pages),
 ];
@@ -105,7 +109,7 @@ fn header(bench: &Bench<'_>) -> Result<Tally> {
 }
 
 fn blas_testers(bench: &Bench<'_>) -> Result<Tally> {
-    testers::check(bench.tree, Input::Short).map(|(tally, _)| tally)
+    testers::run(bench.tree, Input::Short).map(|(tally, _)| tally)
 }
 
 /// Other authors' programs, where there are any.
