@@ -6,7 +6,7 @@
 //! | `NPUBLAS_OFFLOAD` | `auto`, `never`, `always` | `auto` | when to use it; `always` overrules the cost model, never the guard |
 //! | `NPUBLAS_NPU_CORES` | 1 to 16 | the chip's | how many NPU cores to use at once |
 //! | `NPUBLAS_NUM_THREADS` | 1 to 1024 | the CPUs this process may use | CPU threads; `OPENBLAS_NUM_THREADS`, then `OMP_NUM_THREADS` stand in |
-//! | `NPUBLAS_CPU_KERNEL` | `portable`, `avx2` | the best there is | CPU kernels; may only lower |
+//! | `NPUBLAS_CPU_KERNEL` | `portable`, `neon`, `avx2`, `avx512` | the best there is | CPU kernels; may only lower |
 //! | `NPUBLAS_VERIFY` | `on`, `off` | `on` | verification of device results; `off` is for tests of the tests |
 //! | `NPUBLAS_PROFILE` | `rk3588` | `rk3588` | named set of constants of the cost model |
 //! | `NPUBLAS_VERBOSE` | `0`, `1` | `0` | one line per call on standard error |
@@ -14,7 +14,6 @@
 //!
 //! A bad value is named once on standard error and ignored.
 
-use crate::trace::Level;
 use std::path::PathBuf;
 
 /// Every knob, with its value after defaults.
@@ -60,6 +59,35 @@ pub enum Offload {
     Never,
     /// Whenever the call is of a supported kind and the guard accepts it.
     Always,
+}
+
+/// How much [`trace::log`](crate::trace::log) says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing.
+    Off,
+    /// Values that were ignored.
+    Error,
+    /// A device that failed or was retired.
+    Warn,
+    /// What was found and chosen.
+    Info,
+    /// Every retry.
+    Debug,
+}
+
+impl Level {
+    /// The level of this name.
+    pub fn named(name: &str) -> Option<Level> {
+        Some(match name {
+            "off" => Level::Off,
+            "error" => Level::Error,
+            "warn" => Level::Warn,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
+            _ => return None,
+        })
+    }
 }
 
 impl Default for Config {
@@ -124,7 +152,7 @@ impl Config {
             });
             read("NPUBLAS_VERIFY", &mut |v| set_switch(&mut config.verify, v));
             read("NPUBLAS_PROFILE", &mut |v| {
-                let known = crate::route::Profile::named(v).is_some();
+                let known = crate::profile::Profile::named(v).is_some();
                 if known {
                     config.profile = v.to_owned();
                 }

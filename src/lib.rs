@@ -30,12 +30,15 @@ pub mod config;
 pub mod cpu;
 pub mod mat;
 pub mod npu;
+pub mod problem;
+pub mod profile;
 pub mod route;
 pub mod runtime;
 pub mod scalar;
 pub mod threads;
 pub mod trace;
 
-pub use blas::gemm::{Gemm, gemm};
+pub use blas::gemm::gemm;
 pub use mat::{MatMut, MatRef};
+pub use problem::Gemm;
 pub use scalar::{Scalar, c32, c64};

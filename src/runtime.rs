@@ -5,14 +5,15 @@
 //! inherited descriptor would close the parent's) and makes its own. No lock is ever held across
 //! a fork: state is published through atomic pointers and never freed.
 
-use crate::blas::gemm::Gemm;
-use crate::config::Config;
+use crate::config::{Config, Level};
 use crate::cpu::{self, Kernels};
 use crate::npu::engine::{Npu, Outcome};
-use crate::route::{self, Profile, Reason, Route};
+use crate::problem::Gemm;
+use crate::profile::Profile;
+use crate::route::{self, Reason, Route};
 use crate::scalar::{c32, c64};
 use crate::threads::Threads;
-use crate::trace::{self, CallLine, Level, NpuLine, Report};
+use crate::trace::{self, CallLine, NpuLine, Report};
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};

@@ -3,38 +3,10 @@
 //! Nothing is printed unless the configuration asks for it, except warnings about a device that
 //! had to be retired. Every line is one `write` to standard error.
 
+use crate::config::Level;
 use crate::route::Reason;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
-
-/// How much [`log`] says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Nothing.
-    Off,
-    /// Values that were ignored.
-    Error,
-    /// A device that failed or was retired.
-    Warn,
-    /// What was found and chosen.
-    Info,
-    /// Every retry.
-    Debug,
-}
-
-impl Level {
-    /// The level of this name.
-    pub fn named(name: &str) -> Option<Level> {
-        Some(match name {
-            "off" => Level::Off,
-            "error" => Level::Error,
-            "warn" => Level::Warn,
-            "info" => Level::Info,
-            "debug" => Level::Debug,
-            _ => return None,
-        })
-    }
-}
 
 /// Says `message` on standard error when `configured` asks for messages of this `level`.
 pub fn log(configured: Level, level: Level, message: &dyn fmt::Display) {

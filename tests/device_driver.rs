@@ -92,9 +92,12 @@ impl Product {
         for first_col in (0..cols).step_by(step.1) {
             let width = step.1.min(cols - first_col);
             let mut tile = vec![0; depth * width];
-            for col in 0..width {
-                let line = &b[(first_col + col) * depth..][..depth];
-                Rk3588.pack_b_line(line, col, &mut tile);
+            let mut blocks = tile.chunks_exact_mut(32 * 32);
+            for col in (first_col..first_col + width).step_by(32) {
+                for l in (0..depth).step_by(32) {
+                    let block = blocks.next().expect("a block");
+                    Rk3588.pack_b_block(&b[col * depth + l..], depth, block);
+                }
             }
             in_b.write(first_col * depth, &tile);
             for first_row in (0..rows).step_by(step.0) {
@@ -234,12 +237,16 @@ fn one_buffer_can_hold_everything() {
 fn buffers_are_zeroed_aligned_and_apart() {
     let Some(device) = device("buffers_are_zeroed_aligned_and_apart") else { return };
     let mut context = device.open();
+    // SAFETY: a question without pointers.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    assert_eq!(context.granule(), 2 * page);
     let mut ranges = Vec::new();
     let mut buffers = Vec::new();
-    for len in [0, 1, 4096, 4097, 100_000, 1 << 20] {
+    for len in [0, 1, 4096, 4097, 2 * page, 2 * page + 1, 100_000, 1 << 20] {
         let buffer = context.allocate(len).unwrap();
-        assert!(buffer.len() >= len.max(2 * 4096) && !buffer.is_empty());
-        assert!(buffer.iova().is_multiple_of(4096) && buffer.iova() > 0, "{buffer:?}");
+        assert!(buffer.len() >= len && buffer.len().is_multiple_of(2 * page), "{buffer:?}");
+        assert!(!buffer.is_empty() && (buffer.iova() as usize).is_multiple_of(page), "{buffer:?}");
+        assert!(buffer.iova() > 0, "that is the sentinel's: {buffer:?}");
         let mut contents = vec![1; buffer.len()];
         buffer.to_host(soon()).unwrap();
         buffer.read(0, &mut contents);
@@ -341,7 +348,8 @@ fn a_context_drains_and_goes_on() {
         product.submit(&mut *context);
         product.check();
         // Leave holes of many sizes, at other places each time.
-        kept.push(context.allocate(8192 * (1 + round)).unwrap());
+        let granule = context.granule();
+        kept.push(context.allocate(granule * (1 + round)).unwrap());
         if round % 2 == 0 {
             kept.remove(0);
         }

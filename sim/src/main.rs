@@ -7,7 +7,7 @@ use std::process::{Command, exit};
 use std::sync::Arc;
 
 use clap::Parser;
-use npu_sim::driver::{Config, Node};
+use npu_sim::driver::{Config, Node, machine_page};
 use npu_sim::fault::{Faults, Rule};
 use npu_sim::front::seccomp;
 use npu_sim::model::{Core, Machine};
@@ -27,6 +27,9 @@ struct Options {
     /// NPU clock of the predicted times
     #[arg(long, value_name = "F", default_value_t = 1000.0, value_parser = positive)]
     clock_mhz: f64,
+    /// Page size of the emulated kernel: a power of two up to 65536, no less than this machine's
+    #[arg(long, value_name = "BYTES", default_value_t = machine_page(), value_parser = page_size)]
+    page_size: u64,
     /// Write one JSON object per job to FILE
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -56,6 +59,15 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
+fn page_size(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(size) if size.is_power_of_two() && (machine_page()..=1 << 16).contains(&size) => {
+            Ok(size)
+        }
+        _ => Err("not the size of a page that this machine can emulate".into()),
+    }
+}
+
 fn main() {
     let options = Options::parse();
     let level = if options.quiet { Level::Quiet } else { options.log };
@@ -66,6 +78,7 @@ fn main() {
     let journal = Arc::new(Journal::new(level, trace));
     let config = Config {
         cores: options.cores,
+        page: options.page_size,
         faults: Faults::new(options.fault),
         journal: journal.clone(),
     };

@@ -26,6 +26,15 @@ pub(super) struct Table {
     pub z: Blocking,
 }
 
+/// For 32 KiB of L1 and 1 MiB of L2 or more, as all CPUs with AVX-512 have it.
+#[cfg(target_arch = "x86_64")]
+pub(super) const AVX512: Table = Table {
+    s: Blocking { mc: 288, kc: 384, nc: 3072 },
+    d: Blocking { mc: 192, kc: 256, nc: 3072 },
+    c: Blocking { mc: 192, kc: 256, nc: 2048 },
+    z: Blocking { mc: 96, kc: 256, nc: 1536 },
+};
+
 /// For 32 KiB of L1 and 512 KiB of L2 or more.
 #[cfg(target_arch = "x86_64")]
 pub(super) const AVX2: Table = Table {
@@ -33,6 +42,15 @@ pub(super) const AVX2: Table = Table {
     d: Blocking { mc: 120, kc: 256, nc: 4080 },
     c: Blocking { mc: 120, kc: 256, nc: 2040 },
     z: Blocking { mc: 60, kc: 256, nc: 2040 },
+};
+
+/// For Cortex-A76 and its kin: 64 KiB of L1, 512 KiB of L2, an L3 that is small and shared.
+#[cfg(target_arch = "aarch64")]
+pub(super) const NEON: Table = Table {
+    s: Blocking { mc: 192, kc: 256, nc: 1536 },
+    d: Blocking { mc: 96, kc: 256, nc: 1536 },
+    c: Blocking { mc: 96, kc: 256, nc: 768 },
+    z: Blocking { mc: 48, kc: 256, nc: 768 },
 };
 
 /// For unknown caches: 32 KiB of L1, 256 KiB of L2.

@@ -5,8 +5,8 @@ use super::kernel::{self, Kernels, MicroKernel};
 use super::scratch::Scratch;
 use super::tile::{self, Place};
 use super::{parallel, small};
-use crate::blas::gemm::Gemm;
 use crate::mat::MatRef;
+use crate::problem::Gemm;
 use crate::threads::Threads;
 
 /// Whether a product of this shape is large enough to be shared between threads.

@@ -7,8 +7,8 @@
 
 use super::gemm::Way;
 use super::kernel::{Kernels, MicroKernel};
-use crate::blas::gemm::Gemm;
 use crate::mat::MatMut;
+use crate::problem::Gemm;
 use crate::threads::Threads;
 
 /// Most tickets per thread: enough for a thread that lags behind to be relieved of work.

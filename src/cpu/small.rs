@@ -7,7 +7,7 @@ use super::gemm::has_contiguous_rows;
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
 use super::tile::{self, Place};
-use crate::blas::gemm::Gemm;
+use crate::problem::Gemm;
 use std::mem::MaybeUninit;
 
 /// A panel on the stack: small enough for a thread with little of it.

@@ -19,6 +19,8 @@ pub trait Driver: Sync + fmt::Debug {
 /// may outlive it. In a forked child a context and its buffers are still the parent's: calls
 /// fail with [`DriverError::Gone`], and dropping leaves the device alone.
 pub trait Context: Send + fmt::Debug {
+    /// The length of every buffer is a multiple of this many bytes, a power of two.
+    fn granule(&self) -> usize;
     /// A new buffer of at least `len` bytes, zeroed, mapped into this context's address space.
     fn allocate(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError>;
     /// Queues one job and returns at once. That it returns `Ok` proves nothing about the job.

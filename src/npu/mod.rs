@@ -15,4 +15,4 @@ pub mod pool;
 pub mod rk3588;
 pub mod scheme;
 pub mod verify;
-mod widest;
+pub mod widest;

@@ -44,7 +44,7 @@ impl Lane {
     /// A buffer of at least `len` bytes and less than twice that: the kernel's cache maintenance
     /// always covers the whole buffer. Its contents are anything.
     pub fn take(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError> {
-        let class = size_class(len);
+        let class = size_class(len, self.context.granule());
         let bytes = |i: usize| self.spare[i].buffer.len();
         let best = (0..self.spare.len())
             .filter(|&i| (len..class.saturating_mul(2)).contains(&bytes(i)))
@@ -105,9 +105,9 @@ impl Lane {
 }
 
 /// Rounds a length up so that calls of similar shapes share buffers: to a sixteenth of the next
-/// lower power of two, at least to 4 KiB.
-fn size_class(len: usize) -> usize {
-    let step = (len.next_power_of_two() / 16).max(4096);
+/// power of two, or to whole granules where those are larger.
+fn size_class(len: usize, granule: usize) -> usize {
+    let step = (len.next_power_of_two() / 16).max(granule);
     len.max(1).next_multiple_of(step)
 }
 
@@ -117,22 +117,33 @@ mod tests {
     use crate::npu::driver::Job;
     use std::any::Any;
 
-    /// A context whose buffers are lengths.
-    #[derive(Debug)]
-    struct Lengths;
+    /// Two pages each of 4, 16 and 64 KiB.
+    const GRANULES: [usize; 3] = [8 << 10, 32 << 10, 128 << 10];
 
+    /// Makes buffers, but for their contents.
     #[derive(Debug)]
-    struct Length(usize);
+    struct Maker {
+        granule: usize,
+    }
 
-    impl Context for Lengths {
-        fn allocate(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError> {
-            Ok(Box::new(Length(len)))
+    impl Context for Maker {
+        fn granule(&self) -> usize {
+            self.granule
         }
+
+        fn allocate(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError> {
+            Ok(Box::new(Length(len.max(1).next_multiple_of(self.granule))))
+        }
+
         fn submit(&mut self, _: &Job<'_>) -> Result<(), DriverError> {
             Err(DriverError::Gone)
         }
+
         fn drain(&mut self) {}
     }
+
+    #[derive(Debug)]
+    struct Length(usize);
 
     impl Buffer for Length {
         fn iova(&self) -> u32 {
@@ -157,19 +168,37 @@ mod tests {
 
     #[test]
     fn classes_cover_and_waste_little() {
-        for len in [0, 1, 4095, 4096, 4097, 100_000, 1 << 20, (1 << 20) + 1, 77_777_777] {
-            let class = size_class(len);
-            assert!(class >= len.max(1));
-            assert!(class <= (len + len / 8).max(4096) + 4096, "{len} -> {class}");
+        for granule in GRANULES {
+            for len in [0, 1, 4095, 4096, 4097, 100_000, 1 << 20, (1 << 20) + 1, 77_777_777] {
+                let class = size_class(len, granule);
+                assert!(class >= len.max(1) && class.is_multiple_of(granule), "{len} -> {class}");
+                assert!(class <= len + (len / 8).max(granule), "{len} -> {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_serves_again_however_small_and_whatever_the_pages() {
+        for granule in GRANULES {
+            let mut lane = Lane::new(Box::new(Maker { granule }));
+            for len in [0, 1, 1024, 4096, 5000, 70_000, 1 << 20, 3_000_000] {
+                let buffer = lane.take(len).unwrap();
+                assert!(buffer.len() >= len && buffer.len().is_multiple_of(granule));
+                lane.give(buffer);
+                let before = lane.spare.len();
+                let again = lane.take(len).unwrap();
+                assert_eq!(lane.spare.len(), before - 1, "{len} bytes, granule {granule}");
+                assert!(again.len() < 2 * size_class(len, granule));
+            }
         }
     }
 
     #[test]
     fn spare_buffers_are_used_again_and_bounded() {
-        let mut lane = Lane::new(Box::new(Lengths));
+        let mut lane = Lane::new(Box::new(Maker { granule: 8192 }));
         for len in (1..200).map(|i| i << 17).chain(1..100) {
             let buffer = lane.take(len).unwrap();
-            assert!((len..2 * size_class(len)).contains(&buffer.len()));
+            assert!((len..2 * size_class(len, 8192)).contains(&buffer.len()));
             lane.give(buffer);
             let kept: usize = lane.spare.iter().map(|spare| spare.buffer.len()).sum();
             assert!(kept <= SPARE_BYTES && lane.spare.len() <= SPARE_BUFFERS);
@@ -182,7 +211,7 @@ mod tests {
 
     #[test]
     fn old_spare_buffers_go() {
-        let mut lane = Lane::new(Box::new(Lengths));
+        let mut lane = Lane::new(Box::new(Maker { granule: 1 }));
         let Some(old) = Instant::now().checked_sub(2 * IDLE) else { return };
         lane.spare.push_back(Spare { buffer: Box::new(Length(1)), since: old });
         lane.give(Box::new(Length(2)));
@@ -192,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_lane_with_a_job_on_the_device_is_not_free() {
-        let mut lane = Lane::new(Box::new(Lengths));
+        let mut lane = Lane::new(Box::new(Maker { granule: 1 }));
         assert!(lane.if_free().is_some());
         lane.keep_stuck([Box::new(Length(1)) as Box<dyn Buffer>]);
         assert!(lane.if_free().is_none());

@@ -106,9 +106,9 @@ pub fn build_c(source_file: &Path, name: &str, flags: &[&str]) -> PathBuf {
             .arg(source_file)
             .arg("-o")
             .arg(&program)
-            // By its path: the library has no SONAME, so this very file is loaded, whatever
-            // stands in LD_LIBRARY_PATH.
-            .arg("-Wl,--no-as-needed")
+            // This very file is loaded, whatever stands in LD_LIBRARY_PATH: by its path where
+            // the compiler gives it no SONAME, and through an old-style RPATH where it does.
+            .arg("-Wl,--no-as-needed,--disable-new-dtags,-rpath,$ORIGIN/deps")
             .arg(preload_library())
             .arg("-ldl"),
     );

@@ -1,8 +1,10 @@
 //! What people and CI run in this workspace.
 
+mod aarch64;
 mod calls;
 mod campaign;
 mod chaos;
+mod chroot;
 mod clients;
 mod demo;
 mod headers;
@@ -42,6 +44,9 @@ enum Task {
         #[command(subcommand)]
         campaign: campaign::Campaign,
     },
+    /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
+    /// there and here; needs root
+    Aarch64,
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
         Task::Campaign { campaign } => campaign::run(&tree, &campaign),
+        Task::Aarch64 => aarch64::run(&tree),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

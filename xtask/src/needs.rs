@@ -26,6 +26,16 @@ impl Package {
         name: "libdrm-dev",
         check: "test -e /usr/include/libdrm/drm.h || test -e /usr/include/drm/drm.h",
     };
+    /// `debootstrap`, which makes a Debian.
+    pub const DEBOOTSTRAP: Package =
+        Package { name: "debootstrap", check: "command -v debootstrap" };
+    /// The keys that it checks what it downloads with.
+    pub const DEBIAN_KEYS: Package = Package {
+        name: "debian-archive-keyring",
+        check: "test -e /usr/share/keyrings/debian-archive-keyring.gpg",
+    };
+    /// `mount`.
+    pub const MOUNT: Package = Package { name: "mount", check: "command -v mount" };
     /// Python with the means to make a virtual environment.
     pub const PYTHON: Package =
         Package { name: "python3-venv", check: "python3 -c 'import ensurepip, venv'" };

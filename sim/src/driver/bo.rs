@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use super::coherence::{ClientPages, DeviceCopy, PAGE};
+use super::coherence::{ClientPages, DeviceCopy};
 use super::fence::Fence;
 use super::mm::RangeAllocator;
 use crate::model::{Memory, Unmapped};
@@ -21,8 +21,11 @@ use crate::sync::{lock, read, write};
 /// itself.
 pub const OFFSETS_START: u64 = 1 << 32;
 
-/// How far mmap offsets reach: 256 times what is below [`OFFSETS_START`].
-pub const OFFSETS_SIZE: u64 = 0xf_ffff * 256 * PAGE as u64;
+/// How far mmap offsets reach with pages of `page` bytes: 256 times the whole pages below
+/// [`OFFSETS_START`], but for its last.
+pub const fn offsets_size(page: u64) -> u64 {
+    (OFFSETS_START - 1) / page * 256 * page
+}
 
 /// The IOVA window of the NPU's IOMMU: 32 bits.
 const IOVA_SIZE: u64 = 1 << 32;
@@ -34,6 +37,7 @@ pub type Offsets = Arc<Mutex<RangeAllocator>>;
 #[derive(Debug)]
 pub struct Space {
     file: File,
+    page: u64,
     offsets: Offsets,
     iovas: Mutex<Iovas>,
     /// Jobs that refer to buffers of this space and are not freed yet.
@@ -47,10 +51,11 @@ struct Iovas {
 }
 
 impl Space {
-    /// An empty space over `file`, whose pages clients map at the offsets of `offsets`.
-    pub fn new(file: File, offsets: Offsets) -> Self {
+    /// An empty space over `file`, whose pages of `page` bytes clients map at the offsets of
+    /// `offsets`.
+    pub fn new(file: File, page: u64, offsets: Offsets) -> Self {
         let iovas = Iovas { ranges: RangeAllocator::new(0, IOVA_SIZE), bos: BTreeMap::new() };
-        Space { file, offsets, iovas: Mutex::new(iovas), unfreed_jobs: AtomicUsize::new(0) }
+        Space { file, page, offsets, iovas: Mutex::new(iovas), unfreed_jobs: AtomicUsize::new(0) }
     }
 
     /// The file that clients map.
@@ -64,9 +69,9 @@ impl Space {
     /// when IOVAs are used up, `ENOMEM` from 2 GiB on (the driver keeps the mapped length in an
     /// `int`) or when there is no memory.
     pub fn create(self: &Arc<Self>, size: u32) -> Result<Arc<Bo>, Errno> {
-        let len = u64::from(size).next_multiple_of(PAGE as u64);
+        let len = u64::from(size).next_multiple_of(self.page);
         // DRM counts mmap offsets in pages; IOVAs are allocated in bytes, unrounded.
-        let offset = lock(&self.offsets).insert(len, PAGE as u64).ok_or(Errno::ENOSPC)?;
+        let offset = lock(&self.offsets).insert(len, self.page).ok_or(Errno::ENOSPC)?;
         let bo = self.map(size, len, offset);
         if bo.is_err() {
             lock(&self.offsets).remove(offset);
@@ -76,7 +81,7 @@ impl Space {
 
     fn map(self: &Arc<Self>, size: u32, len: u64, offset: u64) -> Result<Arc<Bo>, Errno> {
         let mut iovas = lock(&self.iovas);
-        let iova = iovas.ranges.insert(size.into(), PAGE as u64).ok_or(Errno::ENOSPC)?;
+        let iova = iovas.ranges.insert(size.into(), self.page).ok_or(Errno::ENOSPC)?;
         let pages = if len < 1 << 31 {
             let len = len as usize;
             ClientPages::new(&self.file, offset, len).and_then(|c| Ok((c, DeviceCopy::new(len)?)))

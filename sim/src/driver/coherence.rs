@@ -10,8 +10,8 @@
 //! * **PREP_BO** fetches what the device wrote, and only that: bytes that the CPU wrote and has not
 //!   handed over survive in the client's pages.
 //!
-//! To tell who wrote a line, the first device write to a page after a synchronisation keeps the
-//! page as it was (`base`). A line that differs from it in the device copy was written by the
+//! To tell who wrote a line, the first device write to a block after a synchronisation keeps the
+//! block as it was (`base`). A line that differs from it in the device copy was written by the
 //! device; one that differs in the client's pages was written by the CPU.
 
 use std::fs::File;
@@ -21,8 +21,8 @@ use std::os::fd::AsRawFd;
 
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 
-/// Page size of the emulated kernel, bytes.
-pub const PAGE: usize = 4096;
+/// Unit in which writes of the device are noticed, bytes. Pages are whole multiples of it.
+const BLOCK: usize = 4096;
 
 /// Cache line of the board's CPUs, bytes: the unit in which a write-back happens.
 const LINE: usize = 64;
@@ -91,12 +91,12 @@ impl ClientPages {
 pub struct DeviceCopy {
     data: MmapMut,
     base: MmapMut,
-    /// One bit per page: the device wrote to it since the last synchronisation.
+    /// One bit per block: the device wrote to it since the last synchronisation.
     written: Vec<u64>,
 }
 
 impl DeviceCopy {
-    /// `len` zero bytes; `len` is a multiple of [`PAGE`].
+    /// `len` zero bytes; `len` is a multiple of [`BLOCK`].
     pub fn new(len: usize) -> io::Result<Self> {
         let anonymous = || MmapOptions::new().len(len).no_reserve_swap().map_anon();
         let (data, base) = (anonymous()?, anonymous()?);
@@ -104,7 +104,7 @@ impl DeviceCopy {
             // Only a hint; a kernel without huge pages refuses it.
             let _ = data.advise(memmap2::Advice::HugePage);
         }
-        Ok(DeviceCopy { data, base, written: vec![0; (len / PAGE).div_ceil(64)] })
+        Ok(DeviceCopy { data, base, written: vec![0; (len / BLOCK).div_ceil(64)] })
     }
 
     /// The device reads `out.len()` bytes from `at`. Panics outside the buffer.
@@ -117,11 +117,11 @@ impl DeviceCopy {
         if bytes.is_empty() {
             return;
         }
-        for page in at / PAGE..=(at + bytes.len() - 1) / PAGE {
-            let bit = 1u64 << (page % 64);
-            if self.written[page / 64] & bit == 0 {
-                self.written[page / 64] |= bit;
-                let range = page * PAGE..(page + 1) * PAGE;
+        for block in at / BLOCK..=(at + bytes.len() - 1) / BLOCK {
+            let bit = 1u64 << (block % 64);
+            if self.written[block / 64] & bit == 0 {
+                self.written[block / 64] |= bit;
+                let range = block * BLOCK..(block + 1) * BLOCK;
                 self.base[range.clone()].copy_from_slice(&self.data[range]);
             }
         }
@@ -131,16 +131,16 @@ impl DeviceCopy {
     /// FINI_BO: takes over what the CPU wrote to `client`, pages of `file`.
     pub fn hand_over(&mut self, client: &ClientPages, file: &File) {
         for extent in client.extents(file) {
-            let mut page = extent.start / PAGE;
-            let end = extent.end.div_ceil(PAGE);
-            while page < end {
-                if self.is_written(page) {
-                    self.hand_over_lines(page, client);
-                    page += 1;
+            let mut block = extent.start / BLOCK;
+            let end = extent.end.div_ceil(BLOCK);
+            while block < end {
+                if self.is_written(block) {
+                    self.hand_over_lines(block, client);
+                    block += 1;
                 } else {
-                    let run = (page..end).find(|&p| self.is_written(p)).unwrap_or(end);
-                    client.read(page * PAGE, &mut self.data[page * PAGE..run * PAGE]);
-                    page = run;
+                    let run = (block..end).find(|&p| self.is_written(p)).unwrap_or(end);
+                    client.read(block * BLOCK, &mut self.data[block * BLOCK..run * BLOCK]);
+                    block = run;
                 }
             }
         }
@@ -157,17 +157,17 @@ impl DeviceCopy {
         }
     }
 
-    fn is_written(&self, page: usize) -> bool {
-        self.written[page / 64] & (1 << (page % 64)) != 0
+    fn is_written(&self, block: usize) -> bool {
+        self.written[block / 64] & (1 << (block % 64)) != 0
     }
 
-    /// Takes over the lines of a page that the CPU changed since the device first wrote to it.
-    fn hand_over_lines(&mut self, page: usize, client: &ClientPages) {
-        let range = page * PAGE..(page + 1) * PAGE;
-        let mut seen = [0u8; PAGE];
+    /// Takes over the lines of a block that the CPU changed since the device first wrote to it.
+    fn hand_over_lines(&mut self, block: usize, client: &ClientPages) {
+        let range = block * BLOCK..(block + 1) * BLOCK;
+        let mut seen = [0u8; BLOCK];
         client.read(range.start, &mut seen);
         let (data, base) = (&mut self.data[range.clone()], &mut self.base[range]);
-        for at in (0..PAGE).step_by(LINE) {
+        for at in (0..BLOCK).step_by(LINE) {
             let line = at..at + LINE;
             if seen[line.clone()] != base[line.clone()] {
                 data[line.clone()].copy_from_slice(&seen[line.clone()]);
@@ -176,11 +176,11 @@ impl DeviceCopy {
         }
     }
 
-    /// Gives `client` the lines of a page that the device changed, neighbours in one piece.
-    fn fetch_lines(&self, page: usize, client: &ClientPages) {
-        let end = (page + 1) * PAGE;
+    /// Gives `client` the lines of a block that the device changed, neighbours in one piece.
+    fn fetch_lines(&self, block: usize, client: &ClientPages) {
+        let end = (block + 1) * BLOCK;
         let changed = |at: usize| self.data[at..at + LINE] != self.base[at..at + LINE];
-        let mut at = page * PAGE;
+        let mut at = block * BLOCK;
         while at < end {
             let mut stop = at;
             while stop < end && changed(stop) {
@@ -205,8 +205,8 @@ mod tests {
     fn pages(len: usize) -> (File, ClientPages, DeviceCopy) {
         let name = CString::new("test").unwrap();
         let file = File::from(memfd_create(name.as_c_str(), MFdFlags::empty()).unwrap());
-        file.set_len((PAGE + len) as u64).unwrap();
-        let client = ClientPages::new(&file, PAGE as u64, len).unwrap();
+        file.set_len((BLOCK + len) as u64).unwrap();
+        let client = ClientPages::new(&file, BLOCK as u64, len).unwrap();
         (file, client, DeviceCopy::new(len).unwrap())
     }
 
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_fini_leaves_the_device_with_old_bytes() {
-        let (file, client, mut device) = pages(4 * PAGE);
+        let (file, client, mut device) = pages(4 * BLOCK);
         client.write(10, &[1]);
         assert_eq!(device_byte(&device, 10), 0);
         device.hand_over(&client, &file);
@@ -233,17 +233,17 @@ mod tests {
 
     #[test]
     fn a_forgotten_prep_leaves_the_cpu_with_old_bytes() {
-        let (_, client, mut device) = pages(4 * PAGE);
-        device.write(2 * PAGE - 1, &[7, 8]);
-        assert_eq!(client_byte(&client, 2 * PAGE), 0);
+        let (_, client, mut device) = pages(4 * BLOCK);
+        device.write(2 * BLOCK - 1, &[7, 8]);
+        assert_eq!(client_byte(&client, 2 * BLOCK), 0);
         device.fetch(&client);
-        assert_eq!(client_byte(&client, 2 * PAGE - 1), 7);
-        assert_eq!(client_byte(&client, 2 * PAGE), 8);
+        assert_eq!(client_byte(&client, 2 * BLOCK - 1), 7);
+        assert_eq!(client_byte(&client, 2 * BLOCK), 8);
     }
 
     #[test]
     fn prep_keeps_what_the_cpu_wrote_and_has_not_handed_over() {
-        let (file, client, mut device) = pages(PAGE);
+        let (file, client, mut device) = pages(BLOCK);
         client.write(0, &[1; 256]);
         device.hand_over(&client, &file);
         device.write(64, &[2; 64]);
@@ -256,16 +256,16 @@ mod tests {
 
     #[test]
     fn fini_without_prep_keeps_the_devices_result() {
-        let (file, client, mut device) = pages(2 * PAGE);
-        client.write(0, &[1; 2 * PAGE]);
+        let (file, client, mut device) = pages(2 * BLOCK);
+        client.write(0, &[1; 2 * BLOCK]);
         device.hand_over(&client, &file);
         device.write(100, &[2; 20]);
-        client.write(PAGE, &[4; 8]);
+        client.write(BLOCK, &[4; 8]);
         client.write(1000, &[5; 8]);
         device.hand_over(&client, &file);
         assert_eq!(device_byte(&device, 100), 2, "the CPU's line is clean");
         assert_eq!(device_byte(&device, 1000), 5, "the CPU's line is dirty");
-        assert_eq!(device_byte(&device, PAGE), 4);
+        assert_eq!(device_byte(&device, BLOCK), 4);
         device.fetch(&client);
         assert_eq!(client_byte(&client, 100), 2);
         assert_eq!(client_byte(&client, 1000), 5);

@@ -14,7 +14,7 @@ use crate::fault::Call;
 /// The type byte of every DRM ioctl.
 pub const IOCTL_TYPE: u32 = b'd' as u32;
 
-/// Numbers from here to [`COMMAND_END`] are the driver's.
+/// The first number of the driver; the last is 0x9f.
 pub const COMMAND_BASE: u32 = 0x40;
 const COMMAND_END: u32 = 0xa0;
 

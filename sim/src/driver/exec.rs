@@ -70,6 +70,7 @@ impl<E: Engine> CoreThread<E> {
             thread::sleep(by);
         }
         let start = Instant::now();
+        self.engine.begin_job();
         if self.stuck {
             job.fault = Some(JobFault::Stuck);
         }

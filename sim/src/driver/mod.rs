@@ -28,7 +28,7 @@ use std::ops::Range;
 use nix::errno::Errno;
 
 use crate::model::{Core, Hang, Kick, Memory, TaskReport};
-pub use node::{Config, Node};
+pub use node::{Config, Node, machine_page};
 
 /// The program behind one call: its memory, its signals, its mappings of the node.
 pub trait Client {
@@ -45,6 +45,8 @@ pub trait Client {
 
 /// What runs tasks: one NPU core.
 pub trait Engine: Send {
+    /// A job of some file begins: what an earlier one left in the convolution buffer is lost.
+    fn begin_job(&mut self) {}
     /// Runs the task that `kick` starts, to its completion interrupt.
     fn run(&mut self, memory: &dyn Memory, kick: Kick) -> Result<TaskReport, Hang>;
     /// What the driver's reset line does.
@@ -52,6 +54,10 @@ pub trait Engine: Send {
 }
 
 impl Engine for Core {
+    fn begin_job(&mut self) {
+        Core::begin_job(self);
+    }
+
     fn run(&mut self, memory: &dyn Memory, kick: Kick) -> Result<TaskReport, Hang> {
         Core::run(self, memory, kick)
     }

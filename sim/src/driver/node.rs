@@ -12,8 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::bo::{OFFSETS_SIZE, OFFSETS_START, Offsets, Space};
-use super::coherence::PAGE;
+use super::bo::{OFFSETS_START, Offsets, Space, offsets_size};
 use super::exec::{CoreThread, free_jobs};
 use super::file::OpenFile;
 use super::mm::RangeAllocator;
@@ -29,11 +28,19 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(1);
 /// What the client's file is called in /proc/PID/maps.
 pub const FILE_NAME: &CStr = c"npu-sim:accel0";
 
+/// Bytes of a page of this machine, where nothing smaller can be mapped.
+pub fn machine_page() -> u64 {
+    // SAFETY: a question without pointers, which every Linux answers.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs()
+}
+
 /// What a node is made of.
 #[derive(Debug)]
 pub struct Config {
     /// Number of cores; at least one.
     pub cores: usize,
+    /// Bytes of a page of the emulated kernel: a power of two, no less than [`machine_page`].
+    pub page: u64,
     /// Failures on order.
     pub faults: Faults,
     /// Where everything worth telling goes.
@@ -46,6 +53,7 @@ pub struct Node {
     faults: Faults,
     journal: Arc<Journal>,
     sched: Arc<Sched>,
+    page: u64,
     offsets: Offsets,
     files: AtomicU64,
     jobs: AtomicU64,
@@ -72,11 +80,13 @@ impl Node {
             thread::Builder::new().name(format!("core {core}")).spawn(move || thread.run())?;
         }
         thread::Builder::new().name("free".into()).spawn(move || free_jobs(&burials))?;
+        let offsets = RangeAllocator::new(OFFSETS_START, offsets_size(config.page));
         Ok(Node {
             faults: config.faults,
             journal: config.journal,
             sched,
-            offsets: Arc::new(Mutex::new(RangeAllocator::new(OFFSETS_START, OFFSETS_SIZE))),
+            page: config.page,
+            offsets: Arc::new(Mutex::new(offsets)),
             files: AtomicU64::new(0),
             jobs: AtomicU64::new(0),
         })
@@ -89,12 +99,12 @@ impl Node {
         }
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         let file = File::from(memfd_create(FILE_NAME, flags)?);
-        file.set_len(OFFSETS_START + OFFSETS_SIZE).map_err(|_| Errno::ENOMEM)?;
+        file.set_len(OFFSETS_START + offsets_size(self.page)).map_err(|_| Errno::ENOMEM)?;
         // Whoever maps it, we included, must be able to rely on its length.
         let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
         let number = self.files.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Arc::new(OpenFile::new(number, Space::new(file, self.offsets.clone()))))
+        Ok(Arc::new(OpenFile::new(number, Space::new(file, self.page, self.offsets.clone()))))
     }
 
     /// The last close of a file. `exiting`: its process is dead, so that queued jobs have only a
@@ -141,7 +151,7 @@ impl Node {
         }
         let range = lock(&self.offsets).lookup(offset);
         let fits = range.is_some_and(|(start, size)| {
-            start == offset && len.checked_next_multiple_of(PAGE as u64).is_some_and(|l| l <= size)
+            start == offset && len.checked_next_multiple_of(self.page).is_some_and(|l| l <= size)
         });
         if !fits {
             Err(Errno::EINVAL)
@@ -157,6 +167,11 @@ impl Node {
     /// Submitted jobs that are not over.
     pub fn unfinished(&self) -> usize {
         self.sched.unfinished()
+    }
+
+    /// Bytes of a page of the emulated kernel.
+    pub fn page(&self) -> u64 {
+        self.page
     }
 
     /// Failures on order.

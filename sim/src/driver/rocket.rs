@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
-use super::coherence::PAGE;
 use super::drm::COMMAND_BASE;
 use super::fence::Wait;
 use super::file::OpenFile;
@@ -41,7 +40,7 @@ const MAX_ARRAY: u64 = i32::MAX as u64;
 /// ends in `EFAULT` before it eats memory.
 const PIECE: usize = 1 << 20;
 
-/// The tick of the board's kernel (CONFIG_HZ=250): time-outs last whole ticks and one more.
+/// The tick of the board's kernel (CONFIG_HZ=250), the unit of its time-outs.
 const TICK: Duration = Duration::from_millis(4);
 
 /// Size of an ioctl's structure; `None` beyond the driver's last.
@@ -78,7 +77,7 @@ fn create_bo(
     data: &mut [u8],
 ) -> Result<(), Fail> {
     let asked = get_u32(data, 0);
-    let page = PAGE as u32;
+    let page = u32::try_from(node.page()).unwrap_or(u32::MAX);
     let size = if node.faults().short() { asked.saturating_sub(page).max(page) } else { asked };
     let (handle, bo) = file.create(size, client)?;
     put_u32(data, 4, handle);
@@ -117,14 +116,16 @@ enum Deadline {
     At(Option<Instant>),
 }
 
-/// The kernel's rounding: the ticks that fit into the time left, and one, from the last tick.
+/// The kernel's rounding: the ticks that fit into the time left, one more so that it is not too
+/// short, and one for the timer wheel, which never fires early; all from the last tick. 20 ms
+/// become 20 to 24.
 fn deadline(timeout_ns: i64) -> Deadline {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
     let at = Duration::from_nanos(timeout_ns.max(0) as u64);
     let Some(left) = at.checked_sub(now).filter(|left| !left.is_zero()) else {
         return Deadline::Poll;
     };
-    let ticks = left.as_nanos() / TICK.as_nanos() + 1;
+    let ticks = left.as_nanos() / TICK.as_nanos() + 2;
     let since_tick = now.as_nanos() % TICK.as_nanos();
     let wait = u64::try_from(ticks * TICK.as_nanos() - since_tick).ok();
     Deadline::At(wait.and_then(|wait| Instant::now().checked_add(Duration::from_nanos(wait))))

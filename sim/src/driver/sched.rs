@@ -202,15 +202,16 @@ mod tests {
 
     use nix::sys::memfd::{MFdFlags, memfd_create};
 
-    use super::super::bo::{OFFSETS_SIZE, OFFSETS_START};
+    use super::super::bo::{OFFSETS_START, offsets_size};
     use super::super::mm::RangeAllocator;
     use super::*;
 
     fn job(file: u64) -> Job {
-        let offsets = Arc::new(Mutex::new(RangeAllocator::new(OFFSETS_START, OFFSETS_SIZE)));
+        const PAGE: u64 = 4096;
+        let offsets = RangeAllocator::new(OFFSETS_START, offsets_size(PAGE));
         let name = CString::new("test").unwrap();
         let pages = memfd_create(name.as_c_str(), MFdFlags::empty()).unwrap();
-        let space = Arc::new(Space::new(pages.into(), offsets));
+        let space = Arc::new(Space::new(pages.into(), PAGE, Arc::new(Mutex::new(offsets))));
         let tasks = vec![Task { regcmd: 0, regcmd_count: 1 }];
         Job::new(JobRecord::new(0, file, 1), tasks, space, Vec::new(), None)
     }

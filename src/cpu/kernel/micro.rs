@@ -114,10 +114,11 @@ where
     V: Vector<Real = T::Real>,
 {
     let parts = P as isize;
+    // Wrapping, because the stride of a single row or column means nothing and may be anything.
     let (a_cs, b_rs, b_cs) = if PACKED {
         ((MV * V::LANES) as isize, NC as isize * parts, parts)
     } else {
-        (x.a_cs * parts, x.b_rs * parts, x.b_cs * parts)
+        (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
     };
     let (mut a, mut b): (*const T::Real, *const T::Real) = (x.a.cast(), x.b.cast());
     // SAFETY: the caller vouches for the instruction set, and for the memory of the k columns of

@@ -1,6 +1,6 @@
 //! The micro-kernels, and which of them this CPU runs.
 //!
-//! A family is one file with the vectors of one instruction set and one line in [`FAMILIES`].
+//! A family is one file with the vectors of one instruction set and one line in `FAMILIES`.
 
 pub use super::blocking::Blocking;
 use super::pack::{Pack, pack};
@@ -11,14 +11,22 @@ use vector::Vector;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub(crate) mod micro;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod vector;
 
 /// All kernel families of this build, best first; the last one always runs.
 static FAMILIES: &[&Family] = &[
     #[cfg(target_arch = "x86_64")]
+    &avx512::FAMILY,
+    #[cfg(target_arch = "x86_64")]
     &avx2::FAMILY,
+    #[cfg(target_arch = "aarch64")]
+    &neon::FAMILY,
     &portable::FAMILY,
 ];
 
@@ -136,9 +144,9 @@ pub struct MicroKernel<T> {
 }
 
 /// Most vectors of rows in a tile of any family.
-const MAX_VECTORS: usize = 2;
+const MAX_VECTORS: usize = 4;
 /// Most columns in a tile of any family.
-const MAX_COLUMNS: usize = 6;
+const MAX_COLUMNS: usize = 8;
 
 impl<T: Kernels> MicroKernel<T> {
     /// The kernels of instruction set I whose full tile is MV vectors V × NR columns, that is
@@ -164,7 +172,9 @@ impl<T: Kernels> MicroKernel<T> {
             full: I::micro::<T, V, MV, P, NR, true>,
             part: [
                 parts::<T, I, V, 1, P, NR>(),
-                if MV > 1 { parts::<T, I, V, 2, P, NR>() } else { parts::<T, I, V, 1, P, NR>() },
+                if MV > 1 { parts::<T, I, V, 2, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
+                if MV > 2 { parts::<T, I, V, 3, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
+                if MV > 3 { parts::<T, I, V, 4, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
             ],
         }
     }
@@ -203,5 +213,7 @@ where
         if NR > 3 { I::micro::<T, V, MV, P, 4, false> } else { I::micro::<T, V, MV, P, NR, false> },
         if NR > 4 { I::micro::<T, V, MV, P, 5, false> } else { I::micro::<T, V, MV, P, NR, false> },
         if NR > 5 { I::micro::<T, V, MV, P, 6, false> } else { I::micro::<T, V, MV, P, NR, false> },
+        if NR > 6 { I::micro::<T, V, MV, P, 7, false> } else { I::micro::<T, V, MV, P, NR, false> },
+        if NR > 7 { I::micro::<T, V, MV, P, 8, false> } else { I::micro::<T, V, MV, P, NR, false> },
     ]
 }

@@ -4,12 +4,13 @@
 use super::operands::OperandBuffers;
 use super::plan::{Block, Plan, Share};
 use super::results::Results;
+use crate::config::Level;
 use crate::mat::MatMut;
 use crate::npu::chip::{Chip, Task};
 use crate::npu::driver::{Buffer, DriverError, Job, TaskRef};
 use crate::npu::pool::Lane;
 use crate::threads::Threads;
-use crate::trace::{self, Level, NpuLine};
+use crate::trace::{self, NpuLine};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,10 @@ impl<'a> Flight<'a> {
     pub fn land(&mut self, results: &Results<'_>, c: &MatMut<'_, f32>, threads: &Threads) -> bool {
         let Some(attempt) = self.flying.pop_front() else { return false };
         let BlockTasks { block, slot, .. } = &self.blocks[attempt.block];
-        let Some(buffer) = &self.slots[*slot] else { return true };
+        let Some(buffer) = &self.slots[*slot] else {
+            self.leave(attempt);
+            return true;
+        };
         // A wait may fail for another reason than time: one more may not.
         match buffer.to_host(attempt.due).or_else(|_| buffer.to_host(attempt.due)) {
             Ok(()) => {

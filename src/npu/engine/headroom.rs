@@ -5,7 +5,7 @@
 //! to the CPU, which needs much less, when it is refused. Another thread may take the memory in
 //! between: this is for processes with a limit, not for the last byte of a machine.
 
-use super::lines::STRIP;
+use super::transpose::STRIP;
 use crate::npu::scheme::Scheme;
 
 /// What small things need together: commands, lists of blocks, log lines.
@@ -38,7 +38,7 @@ fn needed(
 ) -> usize {
     let per_depth = STRIP * size_of::<f32>()
         + scheme.products() * (col_align + 1)
-        + scheme.slices * (2 + 3 * size_of::<u64>());
+        + scheme.slices * (STRIP + 3 * size_of::<u64>());
     let scratch = threads * (k + 64) * per_depth;
     let tiles = n.div_ceil(TILE) + 1;
     let projections = tiles * (2 * m + scheme.slices * k) * size_of::<u64>();

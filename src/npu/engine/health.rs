@@ -1,9 +1,10 @@
 //! Whether the device is worth asking: it is left alone for good when it keeps failing, and for a
 //! while when other processes keep it busy.
 
+use crate::config::Level;
 use crate::npu::driver::DriverError;
 use crate::route::Reason;
-use crate::trace::{self, Level, NpuLine};
+use crate::trace::{self, NpuLine};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

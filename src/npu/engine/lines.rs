@@ -1,10 +1,8 @@
 //! Operands as lines: rows of A, columns of B, each as contiguous numbers.
 
+use super::transpose::{DEPTH, STRIP, Tile, transpose};
 use crate::mat::MatRef;
 use std::ops::Range;
-
-/// Lines that are gathered together: a strided operand is read in whole cache lines.
-pub const STRIP: usize = 32;
 
 /// An operand whose lines are the rows of a view: A itself, or the transpose of B.
 #[derive(Debug, Clone, Copy)]
@@ -42,18 +40,35 @@ impl<'a> Lines<'a> {
         }
         for first in range.clone().step_by(STRIP) {
             let count = STRIP.min(range.end - first);
-            scratch.clear();
-            scratch.resize(count * len, 0.0);
-            for l in 0..len {
-                for i in 0..count {
-                    // SAFETY: (first + i, l) lies inside the view, which promises that it is
-                    // readable.
-                    scratch[i * len + l] = unsafe { *self.mat.at(first + i, l) };
-                }
-            }
-            for (i, line) in scratch.chunks_exact(len.max(1)).enumerate() {
-                each(first + i, line);
+            scratch.resize(STRIP * len.next_multiple_of(DEPTH), 0.0);
+            let pitch = self.gather(first, count, scratch);
+            for i in 0..count {
+                each(first + i, &scratch[i * pitch..][..len]);
             }
         }
+    }
+
+    /// Copies `count` lines from `first` on, at most a strip, to `out`; returns the numbers from
+    /// one line to the next there.
+    fn gather(&self, first: usize, count: usize, out: &mut [f32]) -> usize {
+        let pitch = self.len().next_multiple_of(DEPTH);
+        let mut tile: Tile = [[0.0; STRIP]; DEPTH];
+        for start in (0..self.len()).step_by(DEPTH) {
+            let depth = DEPTH.min(self.len() - start);
+            for (l, across) in tile.iter_mut().enumerate().take(depth) {
+                // SAFETY: (first + i, start + l) lies inside the view for i < count, and the
+                // view promises that it is readable.
+                let element = |i: usize| unsafe { *self.mat.at(first + i, start + l) };
+                if count == STRIP && self.mat.row_stride() == 1 {
+                    *across = std::array::from_fn(element);
+                } else {
+                    for (i, number) in across.iter_mut().enumerate().take(count) {
+                        *number = element(i);
+                    }
+                }
+            }
+            transpose(&tile, &mut out[start..], pitch);
+        }
+        pitch
     }
 }

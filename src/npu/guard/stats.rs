@@ -1,15 +1,15 @@
 //! Statistics of one line: integers only, and none that depends on the order of the elements.
 
 use super::THRESHOLDS;
-use crate::npu::scheme::float::{Fixed, INFINITY, MAGNITUDE};
+use crate::npu::scheme::float::{BELOW_2_31, Fixed, INFINITY, MAGNITUDE, ORDINARY, pow2};
 use crate::npu::scheme::{MAX_SLICES, Scheme};
 use crate::npu::widest::widest;
 
-/// Elements whose leading parts are kept at hand while they are counted: at most 255 words.
+/// Elements whose leading parts are kept at hand while they are counted.
 const BLOCK: usize = 1024;
 
-/// The lowest bit of every byte of a word.
-const ONES: u64 = 0x0101_0101_0101_0101;
+/// Bytes that are counted side by side, each in a byte: at most 255 times.
+const LANES: usize = 64;
 
 /// Digits whose squares surely sum up within a u32.
 const RUN: usize = 65_536;
@@ -109,33 +109,61 @@ fn count_any(line: &[f32], exponent: i32, lead: u32) -> ([u32; THRESHOLDS.len()]
     let mut counts = [0; THRESHOLDS.len()];
     let mut lost = 0;
     for block in line.chunks(BLOCK) {
-        let mut leading = [0u8; BLOCK];
-        for (leading, x) in leading.iter_mut().zip(block) {
-            let fixed = Fixed::scale(x.to_bits(), exponent);
-            lost |= fixed.fraction();
-            *leading = fixed.truncate(lead) as u8;
-        }
         // Behind a short block there are zeros, which reach no threshold.
-        let words = &leading.as_chunks().0[..block.len().div_ceil(8)];
+        let mut leading = [0; BLOCK];
+        lost |= if ORDINARY.contains(&exponent) {
+            leading_of_ordinary(block, exponent, lead, &mut leading)
+        } else {
+            leading_of_any(block, exponent, lead, &mut leading)
+        };
+        let groups = &leading.as_chunks().0[..block.len().div_ceil(LANES)];
         for (count, threshold) in counts.iter_mut().zip(THRESHOLDS) {
-            *count += count_from(words, threshold);
+            *count += count_from(groups, threshold as i8);
         }
     }
     (counts, lost)
 }
 
-/// How many bytes of at most 255 words, each byte at most 127, are `threshold` or more.
+/// F of every element, and a number that is 0 iff every element times 2^exponent is an integer.
+/// In single precision, for exponents that are [`ORDINARY`].
 #[inline(always)]
-fn count_from(words: &[[u8; 8]], threshold: u8) -> u32 {
-    // Such bytes, and no others, reach 0x80 when 0x80 - threshold is added; no byte carries
-    // into the next.
-    let lift = u64::from(0x80 - threshold) * ONES;
-    let mut bytes = 0u64;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        bytes = bytes.wrapping_add((word.wrapping_add(lift) >> 7) & ONES);
+fn leading_of_ordinary(line: &[f32], exponent: i32, lead: u32, out: &mut [i8; BLOCK]) -> u32 {
+    let (up, down) = (pow2(exponent) as f32, pow2(-exponent) as f32);
+    let mut lost = 0;
+    for (leading, x) in out.iter_mut().zip(line) {
+        let magnitude = x.to_bits() & MAGNITUDE;
+        let scaled = (f32::from_bits(magnitude) * up).min(BELOW_2_31);
+        // SAFETY: at least 0, below 2^31, and no NaN, which the minimum takes away.
+        let whole = unsafe { scaled.to_int_unchecked::<i32>() };
+        // Compared as bits, for a subnormal element may count as zero in arithmetic.
+        lost |= (whole as f32 * down).to_bits() ^ magnitude;
+        *leading = (whole >> lead) as i8;
     }
-    bytes.to_le_bytes().iter().map(|&count| u32::from(count)).sum()
+    lost
+}
+
+/// As [`leading_of_ordinary`], for any exponent, in integers.
+#[inline(always)]
+fn leading_of_any(line: &[f32], exponent: i32, lead: u32, out: &mut [i8; BLOCK]) -> u32 {
+    let mut lost = 0;
+    for (leading, x) in out.iter_mut().zip(line) {
+        let fixed = Fixed::scale(x.to_bits(), exponent);
+        lost |= fixed.fraction();
+        *leading = fixed.truncate(lead) as i8;
+    }
+    lost
+}
+
+/// How many of at most 255 · [`LANES`] numbers are `threshold` or more.
+#[inline(always)]
+fn count_from(groups: &[[i8; LANES]], threshold: i8) -> u32 {
+    let mut counts = [0u8; LANES];
+    for group in groups {
+        for (count, &leading) in counts.iter_mut().zip(group) {
+            *count = count.wrapping_add(u8::from(leading >= threshold));
+        }
+    }
+    counts.iter().map(|&count| u32::from(count)).sum()
 }
 
 widest! {
@@ -144,13 +172,18 @@ widest! {
 
 #[inline(always)]
 fn sum_of_magnitudes_any(plane: &[i8]) -> u64 {
+    // A lane takes at most 256 magnitudes of at most 128.
     let mut total = 0;
-    for run in plane.chunks(RUN) {
-        let mut sum = 0u32;
-        for digit in run {
-            sum = sum.wrapping_add(u32::from(digit.unsigned_abs()));
+    for run in plane.chunks(256 * LANES) {
+        let mut sums = [0u16; LANES];
+        let (groups, rest) = run.as_chunks::<LANES>();
+        for group in groups {
+            for (sum, digit) in sums.iter_mut().zip(group) {
+                *sum = sum.wrapping_add(u16::from(digit.unsigned_abs()));
+            }
         }
-        total += u64::from(sum);
+        total += sums.iter().map(|&sum| u64::from(sum)).sum::<u64>();
+        total += rest.iter().map(|digit| u64::from(digit.unsigned_abs())).sum::<u64>();
     }
     total
 }
@@ -182,6 +215,7 @@ fn root_up(square: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P, exponent, split};
+    use crate::npu::widest::Width;
 
     /// Lines of every length class, with zeros, spikes, subnormal numbers and -128 digits.
     fn lines() -> Vec<Vec<f32>> {
@@ -254,13 +288,36 @@ mod tests {
     }
 
     #[test]
+    fn integers_and_floating_point_agree() {
+        for line in lines() {
+            let max = line.iter().fold(0f32, |max, x| max.max(x.abs()));
+            for slices in [3, 4] {
+                let (own, lead) = (exponent(max, slices), 8 * (slices as u32 - 1));
+                for exponent in [own, own - 1, own - 40].map(|e| e.clamp(-120, 120).min(own)) {
+                    for block in line.chunks(BLOCK) {
+                        let (mut one, mut other) = ([0; BLOCK], [0; BLOCK]);
+                        let lost = leading_of_ordinary(block, exponent, lead, &mut one);
+                        let same = leading_of_any(block, exponent, lead, &mut other);
+                        assert_eq!((one, lost == 0), (other, same == 0), "2^{exponent}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_instruction_set_gives_the_same_numbers() {
         for line in lines() {
-            assert_eq!(scan(&line), scan_any(&line));
-            assert_eq!(count(&line, 20, 16), count_any(&line, 20, 16));
             let digits: Vec<i8> = line.iter().map(|x| x.to_bits() as i8).collect();
-            assert_eq!(sum_of_magnitudes(&digits), sum_of_magnitudes_any(&digits));
-            assert_eq!(sum_of_squares(&digits), sum_of_squares_any(&digits));
+            Width::each(|| {
+                assert_eq!(scan(&line), scan_any(&line));
+                for (exponent, lead) in [(20, 16), (-120, 16), (120, 24), (121, 16), (170, 24)] {
+                    let expected = count_any(&line, exponent, lead);
+                    assert_eq!(count(&line, exponent, lead), expected, "2^{exponent}");
+                }
+                assert_eq!(sum_of_magnitudes(&digits), sum_of_magnitudes_any(&digits));
+                assert_eq!(sum_of_squares(&digits), sum_of_squares_any(&digits));
+            });
         }
     }
 

@@ -1,8 +1,9 @@
 //! The one test command: every test there is, counted.
 
 mod cargo;
+mod command;
 mod examples;
-mod libtest;
+pub mod libtest;
 mod python;
 
 use crate::campaign;
@@ -32,12 +33,13 @@ struct Bench<'a> {
 type Step = (&'static str, fn(&Bench<'_>) -> Result<Tally>);
 
 /// In this order: what is quick to tell comes first, and the build before what needs it.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 15] = [
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
     ("cargo test", cargo::test),
     ("header", header),
+    ("command", command::test),
     ("examples", examples::test),
     ("NumPy forms", python::forms),
     ("faults", python::faults),
@@ -46,6 +48,7 @@ const STEPS: [Step; 13] = [
     ("campaign processes", |bench| campaign::processes::few(bench.tree, &bench.python)),
     ("campaign surroundings", |bench| campaign::surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
+    ("larger pages", cargo::test_pages),
 ];
 
 /// Runs everything; fails when something failed.

@@ -12,7 +12,9 @@
 //! Limits: there can be one supervisor only, so none inside another; io_uring can open files past
 //! the filter; a process that made itself undumpable cannot be served; should the supervisor be
 //! killed, its command is killed too, but that command's children find their open calls failing
-//! with ENOSYS. `read`, `write`, `lseek` and `fstat` on a descriptor act as on a regular file, and
+//! with ENOSYS. A signal that arrives before this process has looked at a call interrupts it, even
+//! one that the real node would not let be interrupted: unless its handler has SA_RESTART, the
+//! program sees EINTR (the call is not done then). `read`, `write`, `lseek` and `fstat` on a descriptor act as on a regular file, and
 //! so does an mmap below 4 GiB of offset, which the real node refuses.
 
 pub mod files;

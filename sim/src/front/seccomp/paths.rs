@@ -16,8 +16,9 @@ const NAME: &[u8] = b"accel0";
 /// Longest path that is looked at. Names of the node are short, and what is longer is not ours.
 const LONGEST: usize = 256;
 
-/// Boundary that a read of unknown length must not need to cross.
-const PAGE: u64 = 4096;
+/// Boundary that a read of unknown length must not need to cross: the end of the smallest page there
+/// is, and larger pages end at such boundaries too.
+const SMALLEST_PAGE: u64 = 4096;
 
 /// Whether the path at `address` in thread `tid`, relative to descriptor `directory`, names the
 /// node. Whatever cannot be read or understood does not.
@@ -34,7 +35,7 @@ pub fn names_node(tid: libc::pid_t, directory: i32, address: u64) -> bool {
 
 /// Reads a NUL-terminated path, without its terminator.
 fn read_path(tid: libc::pid_t, address: u64, bytes: &mut [u8; LONGEST]) -> Option<&[u8]> {
-    let in_page = (PAGE - address % PAGE).min(LONGEST as u64) as usize;
+    let in_page = (SMALLEST_PAGE - address % SMALLEST_PAGE).min(LONGEST as u64) as usize;
     let pieces = [
         RemoteIoVec { base: address as usize, len: in_page },
         RemoteIoVec { base: (address as usize).wrapping_add(in_page), len: LONGEST - in_page },

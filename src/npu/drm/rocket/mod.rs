@@ -44,14 +44,15 @@ impl Driver for Rocket {
 struct RocketContext {
     sentinel: Sentinel,
     node: Arc<Node>,
-    page: usize,
+    /// An even number of pages, see `sentinel`.
+    granule: usize,
 }
 
 impl RocketContext {
     fn new(node: Node) -> Result<RocketContext, DriverError> {
         let node = Arc::new(node);
         let page = page_size()?;
-        Ok(RocketContext { sentinel: Sentinel::new(&node, page)?, node, page })
+        Ok(RocketContext { sentinel: Sentinel::new(&node, page)?, node, granule: 2 * page })
     }
 
     /// The handle of `buffer`, which must be one of this file.
@@ -64,9 +65,12 @@ impl RocketContext {
 }
 
 impl Context for RocketContext {
+    fn granule(&self) -> usize {
+        self.granule
+    }
+
     fn allocate(&mut self, len: usize) -> Result<Box<dyn Buffer>, DriverError> {
-        // An even number of pages, see `sentinel`.
-        let size = len.max(1).checked_next_multiple_of(2 * self.page);
+        let size = len.max(1).checked_next_multiple_of(self.granule);
         let size = size.and_then(|size| u32::try_from(size).ok());
         let size = size.ok_or_else(|| DriverError::NoMemory(format!("a buffer of {len} bytes")))?;
         Ok(Box::new(Bo::new(&self.node, size)?))

@@ -1,0 +1,193 @@
+//! 64-bit Arm: 32 registers of 128 bits, which every such CPU has.
+//!
+//! Tiles of 4 vectors × 6 columns: 24 accumulators, four registers for A, and the rest for the
+//! broadcasts of B. Two FMAs per cycle of four cycles' latency want eight accumulators at least;
+//! the more there are, the fewer loads each FMA needs.
+
+use super::micro::{self, Operands, Scaling};
+use super::vector::Vector;
+use super::{Family, Isa, Kernels, MicroKernel};
+use crate::cpu::blocking;
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+/// The family.
+pub(super) static FAMILY: Family = Family {
+    name: "neon",
+    is_available,
+    s: MicroKernel::new::<Neon, F32x4, 4, 1, 6, 16>(blocking::NEON.s),
+    d: MicroKernel::new::<Neon, F64x2, 4, 1, 6, 8>(blocking::NEON.d),
+    c: MicroKernel::new::<Neon, F32x4, 4, 2, 3, 8>(blocking::NEON.c),
+    z: MicroKernel::new::<Neon, F64x2, 4, 2, 3, 4>(blocking::NEON.z),
+};
+
+/// Whether this CPU has NEON. The standard library asks the system once and remembers.
+fn is_available() -> bool {
+    std::arch::is_aarch64_feature_detected!("neon")
+}
+
+struct Neon;
+
+impl Isa for Neon {
+    #[target_feature(enable = "neon")]
+    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+        x: &Operands<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        ld: isize,
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>,
+    {
+        // SAFETY: the caller's promises.
+        unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct F32x4(float32x4_t);
+
+impl Vector for F32x4 {
+    type Real = f32;
+    type Mask = usize;
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the CPU has NEON, as the trait demands; so in all methods below.
+        F32x4(unsafe { vdupq_n_f32(0.0) })
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: see `zero`.
+        F32x4(unsafe { vdupq_n_f32(x) })
+    }
+    #[inline(always)]
+    unsafe fn alternate(even: f32, odd: f32) -> Self {
+        // SAFETY: see `zero`.
+        F32x4(unsafe { vtrn1q_f32(vdupq_n_f32(even), vdupq_n_f32(odd)) })
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: see `zero`; the caller vouches for four readable numbers.
+        F32x4(unsafe { vld1q_f32(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: see `zero`; the caller vouches for four writable numbers.
+        unsafe { vst1q_f32(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch never faults, and touches neither registers nor flags.
+        unsafe { asm!("prfm pldl1keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags)) }
+    }
+    #[inline(always)]
+    unsafe fn mask(lanes: usize) -> usize {
+        lanes
+    }
+    #[inline(always)]
+    unsafe fn load_masked(p: *const f32, mask: usize) -> Self {
+        // SAFETY: see `zero`; the mask counts the lanes, and only those are read.
+        unsafe {
+            let mut vector = vdupq_n_f32(0.0);
+            if mask == 4 {
+                return F32x4(vld1q_f32(p));
+            }
+            vector = vld1q_lane_f32::<0>(p, vector);
+            if mask > 1 {
+                vector = vld1q_lane_f32::<1>(p.add(1), vector);
+            }
+            if mask > 2 {
+                vector = vld1q_lane_f32::<2>(p.add(2), vector);
+            }
+            F32x4(vector)
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul(self, x: Self) -> Self {
+        // SAFETY: see `zero`.
+        F32x4(unsafe { vmulq_f32(self.0, x.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
+        // SAFETY: see `zero`.
+        F32x4(unsafe { vfmaq_f32(y.0, self.0, x.0) })
+    }
+    #[inline(always)]
+    unsafe fn swap_pairs(self) -> Self {
+        // SAFETY: see `zero`.
+        F32x4(unsafe { vrev64q_f32(self.0) })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct F64x2(float64x2_t);
+
+impl Vector for F64x2 {
+    type Real = f64;
+    type Mask = usize;
+    const LANES: usize = 2;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the CPU has NEON, as the trait demands; so in all methods below.
+        F64x2(unsafe { vdupq_n_f64(0.0) })
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f64) -> Self {
+        // SAFETY: see `zero`.
+        F64x2(unsafe { vdupq_n_f64(x) })
+    }
+    #[inline(always)]
+    unsafe fn alternate(even: f64, odd: f64) -> Self {
+        // SAFETY: see `zero`.
+        F64x2(unsafe { vtrn1q_f64(vdupq_n_f64(even), vdupq_n_f64(odd)) })
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> Self {
+        // SAFETY: see `zero`; the caller vouches for two readable numbers.
+        F64x2(unsafe { vld1q_f64(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64) {
+        // SAFETY: see `zero`; the caller vouches for two writable numbers.
+        unsafe { vst1q_f64(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f64) {
+        // SAFETY: a prefetch never faults, and touches neither registers nor flags.
+        unsafe { asm!("prfm pldl1keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags)) }
+    }
+    #[inline(always)]
+    unsafe fn mask(lanes: usize) -> usize {
+        lanes
+    }
+    #[inline(always)]
+    unsafe fn load_masked(p: *const f64, mask: usize) -> Self {
+        // SAFETY: see `zero`; the mask counts the lanes, and only those are read.
+        unsafe {
+            let mut vector = vdupq_n_f64(0.0);
+            if mask == 2 {
+                return F64x2(vld1q_f64(p));
+            }
+            vector = vld1q_lane_f64::<0>(p, vector);
+            F64x2(vector)
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul(self, x: Self) -> Self {
+        // SAFETY: see `zero`.
+        F64x2(unsafe { vmulq_f64(self.0, x.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
+        // SAFETY: see `zero`.
+        F64x2(unsafe { vfmaq_f64(y.0, self.0, x.0) })
+    }
+    #[inline(always)]
+    unsafe fn swap_pairs(self) -> Self {
+        // SAFETY: see `zero`.
+        F64x2(unsafe { vextq_f64::<1>(self.0, self.0) })
+    }
+}
