@@ -92,9 +92,12 @@ impl Product {
         for first_col in (0..cols).step_by(step.1) {
             let width = step.1.min(cols - first_col);
             let mut tile = vec![0; depth * width];
-            for col in 0..width {
-                let line = &b[(first_col + col) * depth..][..depth];
-                Rk3588.pack_b_line(line, col, &mut tile);
+            let mut blocks = tile.chunks_exact_mut(32 * 32);
+            for col in (first_col..first_col + width).step_by(32) {
+                for l in (0..depth).step_by(32) {
+                    let block = blocks.next().expect("a block");
+                    Rk3588.pack_b_block(&b[col * depth + l..], depth, block);
+                }
             }
             in_b.write(first_col * depth, &tile);
             for first_row in (0..rows).step_by(step.0) {

@@ -167,12 +167,19 @@ fn parse_when(text: &str) -> Option<(u64, u64)> {
 #[derive(Debug, Default)]
 pub struct Faults {
     rules: Vec<(Rule, AtomicU64)>,
+    struck: AtomicU64,
 }
 
 impl Faults {
     /// Faults by these rules; the first that applies wins.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Faults { rules: rules.into_iter().map(|rule| (rule, AtomicU64::new(0))).collect() }
+        let rules = rules.into_iter().map(|rule| (rule, AtomicU64::new(0))).collect();
+        Faults { rules, struck: AtomicU64::new(0) }
+    }
+
+    /// How many failures there were.
+    pub fn struck(&self) -> u64 {
+        self.struck.load(Ordering::Relaxed)
     }
 
     /// Counts one more job that reaches a core; what is to go wrong with it.
@@ -206,6 +213,7 @@ impl Faults {
                 due = Some(fault);
             }
         }
+        self.struck.fetch_add(u64::from(due.is_some()), Ordering::Relaxed);
         due
     }
 }

@@ -88,7 +88,7 @@ fn main() {
         Err(error) => fail(125, format_args!("cannot start the cores: {error}")),
     };
     let (name, arguments) = (&options.command[0], &options.command[1..]);
-    let status = match seccomp::run(node, Command::new(name).args(arguments)) {
+    let status = match seccomp::run(node.clone(), Command::new(name).args(arguments)) {
         Ok(status) => status,
         Err(error) => {
             let status = match error.raw_os_error() {
@@ -101,6 +101,7 @@ fn main() {
     };
     if options.summary {
         eprintln!("{}", journal.totals());
+        eprintln!("npu-sim: {} failures on order struck", node.faults().struck());
     }
     exit(status);
 }

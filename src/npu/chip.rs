@@ -11,8 +11,9 @@ use std::ops::Range;
 /// * **A** is row-major: one byte per element, a pitch of a multiple of [`Limits::pitch_align`]
 ///   bytes from row to row, so that a task may read any range of rows and any aligned range of
 ///   columns of a larger matrix in place.
-/// * **B** is packed tile by tile in the chip's own order ([`Chip::pack_b_line`]); a tile is the
-///   concatenation of its strips of [`Limits::col_align`] columns, each packed by itself.
+/// * **B** is packed tile by tile. A tile is its strips of [`Limits::col_align`] columns one after
+///   the other, a strip is its blocks of [`Limits::depth_align`] rows one after the other, and a
+///   block is in the chip's own order ([`Chip::pack_b_block`]).
 /// * **C** is row-major int32 with a pitch in bytes that is a multiple of 16.
 pub trait Chip: Sync + fmt::Debug {
     /// Name for people.
@@ -25,16 +26,12 @@ pub trait Chip: Sync + fmt::Debug {
     /// depth up to [`Limits::max_depth`].
     fn max_rows(&self, depth: usize) -> usize;
 
-    /// Writes column `col` of a tile of B into the packed tile `dst`.
-    ///
-    /// `line` holds the `depth` elements of the column (a multiple of [`Limits::depth_align`]);
-    /// `dst` is the whole tile of `depth × cols` bytes with `cols` a multiple of
-    /// [`Limits::col_align`], `col < cols`. Bytes of other columns are not touched, so a tile
-    /// of zeros with some columns packed is zero in the others.
+    /// Packs one block of B, of [`Limits::depth_align`] rows and [`Limits::col_align`] columns,
+    /// into `dst`, which holds just that. Element l of column j is `columns[j * pitch + l]`.
     ///
     /// # Panics
-    /// When a length is not such a multiple, or the column is not in the tile.
-    fn pack_b_line(&self, line: &[i8], col: usize, dst: &mut [u8]);
+    /// When a column ends behind `columns`, or `dst` is not as long as a block.
+    fn pack_b_block(&self, columns: &[i8], pitch: usize, dst: &mut [u8]);
 
     /// The register commands of one task.
     ///

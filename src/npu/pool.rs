@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 /// Bytes of spare buffers that a lane keeps between calls.
 const SPARE_BYTES: usize = 128 << 20;
 
+/// How many spare buffers those may be: each is a mapping, of which a process may have some 65,000
+/// in all. A call takes five.
+const SPARE_BUFFERS: usize = 32;
+
 /// How long a spare buffer may wait for a call that wants it.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -58,7 +62,7 @@ impl Lane {
     /// Takes a buffer back that no job uses any more. The oldest spare buffers make room for it.
     pub fn give(&mut self, buffer: Box<dyn Buffer>) {
         let mut kept: usize = self.spare.iter().map(|spare| spare.buffer.len()).sum();
-        while kept + buffer.len() > SPARE_BYTES
+        while (kept + buffer.len() > SPARE_BYTES || self.spare.len() >= SPARE_BUFFERS)
             && let Some(oldest) = self.spare.pop_front()
         {
             kept -= oldest.buffer.len();
@@ -192,15 +196,15 @@ mod tests {
     #[test]
     fn spare_buffers_are_used_again_and_bounded() {
         let mut lane = Lane::new(Box::new(Maker { granule: 8192 }));
-        for len in (1..200).map(|i| i << 17) {
+        for len in (1..200).map(|i| i << 17).chain(1..100) {
             let buffer = lane.take(len).unwrap();
             assert!((len..2 * size_class(len, 8192)).contains(&buffer.len()));
             lane.give(buffer);
             let kept: usize = lane.spare.iter().map(|spare| spare.buffer.len()).sum();
-            assert!(kept <= SPARE_BYTES);
+            assert!(kept <= SPARE_BYTES && lane.spare.len() <= SPARE_BUFFERS);
         }
-        let largest = lane.spare.back().map(|spare| spare.buffer.len());
-        assert_eq!(lane.take(199 << 17).ok().map(|buffer| buffer.len()), largest);
+        let latest = lane.spare.back().map(|spare| spare.buffer.len());
+        assert_eq!(lane.take(99).ok().map(|buffer| buffer.len()), latest);
         lane.give(Box::new(Length(SPARE_BYTES + 1)));
         assert!(lane.spare.is_empty(), "it is too large to keep, and there was no room beside it");
     }

@@ -62,6 +62,18 @@ impl Width {
         result
     }
 
+    /// Does `work` with every width that this CPU has; says which it has not.
+    #[cfg(test)]
+    pub(super) fn each(work: impl Fn()) {
+        for width in Width::ALL {
+            if width.is_available() {
+                width.at_most(&work);
+            } else {
+                eprintln!("SKIPPED: this CPU has no {}", width.name());
+            }
+        }
+    }
+
     /// Whether a loop may use it here and now.
     #[inline]
     pub(super) fn is_usable(self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::calls::Call;
 use crate::jobs::{self, Job};
-use crate::needs;
+use crate::numpy::Numpy;
 use crate::shell;
 use crate::table::Table;
 use crate::tree::Tree;
@@ -58,7 +58,7 @@ impl Row {
 
 /// Runs the demonstration; fails when the NPU was not used or a result is not good enough.
 pub fn run(tree: &Tree) -> Result<()> {
-    let python = needs::python(tree)?;
+    let python = Numpy::Two.python(tree)?;
     println!("building the libraries, npublas and npu-sim");
     tree.build()?;
     let dir = tree.scratch("demo", false)?;

@@ -2,12 +2,15 @@
 
 mod aarch64;
 mod calls;
+mod campaign;
+mod chaos;
 mod chroot;
 mod clients;
 mod demo;
 mod headers;
 mod jobs;
 mod needs;
+mod numpy;
 mod shell;
 mod stage;
 mod table;
@@ -16,6 +19,7 @@ mod test;
 mod tree;
 mod ways;
 
+use campaign::Campaign;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +43,12 @@ enum Task {
     /// Run the tests for aarch64 in a Debian 12 below the target folder, emulated, and count them
     /// there and here; needs root
     Aarch64,
+    /// Run what takes too long for every run of the tests
+    Campaign {
+        /// Which
+        #[command(subcommand)]
+        campaign: Campaign,
+    },
     /// Lay out an install tree: lib, include, bin
     Stage {
         /// Where to; made when it is not there
@@ -65,6 +75,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(&tree),
         Task::Test => test::run(&tree),
         Task::Aarch64 => aarch64::run(&tree),
+        Task::Campaign { campaign } => campaign::run(&tree, campaign),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
         Task::Headers { check: false } => headers::write(&tree),

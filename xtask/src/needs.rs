@@ -40,6 +40,19 @@ impl Package {
     pub const PYTHON: Package =
         Package { name: "python3-venv", check: "python3 -c 'import ensurepip, venv'" };
 
+    /// The reference BLAS.
+    pub const BLAS: Package =
+        Package { name: "libblas3", check: "test -e /usr/lib/*-linux-gnu/blas/libblas.so.3" };
+    /// The reference LAPACK, which calls whatever BLAS there is.
+    pub const LAPACK: Package =
+        Package { name: "liblapack3", check: "test -e /usr/lib/*-linux-gnu/lapack/liblapack.so.3" };
+    /// The testers that come with the reference BLAS.
+    pub const TESTERS: Package =
+        Package { name: "libblas-test", check: "test -e /usr/lib/*-linux-gnu/blas/xblat3s" };
+    /// Debian's NumPy, in Debian's Python.
+    pub const NUMPY: Package =
+        Package { name: "python3-numpy", check: "/usr/bin/python3 -c 'import numpy'" };
+
     fn is_there(self) -> bool {
         let mut check = shell::command("sh");
         check.args(["-c", self.check]);
@@ -72,24 +85,24 @@ pub fn packages(packages: &[Package]) -> Result<()> {
     shell::pass(install)
 }
 
-/// A Python with NumPy: a virtual environment below the target folder, made once.
-pub fn python(tree: &Tree) -> Result<PathBuf> {
-    let dir = tree.scratch("python", true)?;
+/// A Python in a virtual environment of its own below the target folder, with `packages` of the
+/// Python index, at least one; made once.
+pub fn environment(tree: &Tree, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let dir = tree.scratch(name, true)?;
     let python = dir.join("bin/python");
-    let has_numpy = || {
-        let mut check = shell::command(&python);
-        check.args(["-c", "import numpy"]);
-        check.output().is_ok_and(|output| output.status.success())
-    };
-    if !has_numpy() {
-        packages(&[Package::PYTHON])?;
-        println!("installing NumPy into a virtual environment, {}", dir.display());
-        let mut venv = shell::command("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(&dir);
-        shell::pass(venv)?;
-        let mut pip = shell::command(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy>=2"]);
-        shell::pass(pip)?;
+    // Written last; says what is installed.
+    let (stamp, wanted) = (dir.join("packages"), packages.join(" "));
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
     }
+    self::packages(&[Package::PYTHON])?;
+    println!("installing {wanted} into a virtual environment, {}", dir.display());
+    let mut venv = shell::command("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(&dir);
+    shell::pass(venv)?;
+    let mut pip = shell::command(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    shell::pass(pip)?;
+    std::fs::write(&stamp, wanted)?;
     Ok(python)
 }

@@ -60,6 +60,18 @@ impl Tree {
         command
     }
 
+    /// The same with `npu-sim WORDS` as Cargo's runner, so that every test program finds a device.
+    pub fn cargo_on_npu(&self, words: &[&str], arguments: &[&str]) -> std::process::Command {
+        let mut command = self.cargo(arguments);
+        let runner = format!(
+            "target.'cfg(all())'.runner = ['{}', '{}']",
+            self.release("npu-sim").display(),
+            words.join("', '")
+        );
+        command.arg("--config").arg(runner);
+        command
+    }
+
     /// Builds the libraries, `npublas` and `npu-sim`: everything but the tasks themselves, which
     /// nobody needs in the release profile.
     pub fn build(&self) -> Result<()> {

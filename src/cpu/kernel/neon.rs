@@ -90,11 +90,10 @@ impl Vector for F32x4 {
     unsafe fn load_masked(p: *const f32, mask: usize) -> Self {
         // SAFETY: see `zero`; the mask counts the lanes, and only those are read.
         unsafe {
-            let mut vector = vdupq_n_f32(0.0);
             if mask == 4 {
                 return F32x4(vld1q_f32(p));
             }
-            vector = vld1q_lane_f32::<0>(p, vector);
+            let mut vector = vld1q_lane_f32::<0>(p, vdupq_n_f32(0.0));
             if mask > 1 {
                 vector = vld1q_lane_f32::<1>(p.add(1), vector);
             }
@@ -167,12 +166,10 @@ impl Vector for F64x2 {
     unsafe fn load_masked(p: *const f64, mask: usize) -> Self {
         // SAFETY: see `zero`; the mask counts the lanes, and only those are read.
         unsafe {
-            let mut vector = vdupq_n_f64(0.0);
             if mask == 2 {
                 return F64x2(vld1q_f64(p));
             }
-            vector = vld1q_lane_f64::<0>(p, vector);
-            F64x2(vector)
+            F64x2(vld1q_lane_f64::<0>(p, vdupq_n_f64(0.0)))
         }
     }
     #[inline(always)]

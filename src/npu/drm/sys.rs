@@ -31,9 +31,8 @@ mod ioctl {
 /// which must not overflow into the range of errors.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Interruptions of one call that are borne. A fast timer interrupts a long wait some ten thousand
-/// times; nothing honest does it this often.
-const MOST_INTERRUPTIONS: u32 = 100_000;
+/// How long a call that does not wait is made again when signals interrupt it.
+const INTERRUPTED: Duration = Duration::from_secs(1);
 
 /// An open device node.
 ///
@@ -138,7 +137,7 @@ impl Node {
     pub fn rocket_prep_bo(&self, handle: u32, deadline: Instant) -> Result<(), DriverError> {
         let timeout_ns = monotonic_ns(deadline)?;
         let prep = uapi::RocketPrepBo { handle, reserved: 0, timeout_ns };
-        self.call("DRM_IOCTL_ROCKET_PREP_BO", |fd| {
+        self.call_until("DRM_IOCTL_ROCKET_PREP_BO", Some(deadline), |fd| {
             // SAFETY: no pointers.
             unsafe { ioctl::rocket_prep_bo(fd, &prep) }
         })
@@ -168,19 +167,33 @@ impl Node {
         Ok(map)
     }
 
-    /// Makes a call, again when signals interrupt it; waits have absolute deadlines.
-    /// Any result but -1 is success: older kernels return positive numbers from waits.
+    /// Makes a call that does not wait.
     fn call(
         &self,
         name: &'static str,
+        ioctl: impl FnMut(RawFd) -> nix::Result<c_int>,
+    ) -> Result<(), DriverError> {
+        self.call_until(name, None, ioctl)
+    }
+
+    /// Makes a call, again when signals interrupt it, until `deadline`.
+    /// Any result but -1 is success: older kernels return positive numbers from waits.
+    fn call_until(
+        &self,
+        name: &'static str,
+        mut deadline: Option<Instant>,
         mut ioctl: impl FnMut(RawFd) -> nix::Result<c_int>,
     ) -> Result<(), DriverError> {
         let fd = self.fd()?;
-        let mut interruptions = 0;
         loop {
             match ioctl(fd) {
                 Ok(_) => return Ok(()),
-                Err(Errno::EINTR) if interruptions < MOST_INTERRUPTIONS => interruptions += 1,
+                Err(Errno::EINTR) => {
+                    let now = Instant::now();
+                    if now >= *deadline.get_or_insert(now + INTERRUPTED) {
+                        return Err(DriverError::TimedOut);
+                    }
+                }
                 Err(errno) => return Err(meaning(name, errno)),
             }
         }

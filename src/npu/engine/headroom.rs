@@ -5,7 +5,7 @@
 //! to the CPU, which needs much less, when it is refused. Another thread may take the memory in
 //! between: this is for processes with a limit, not for the last byte of a machine.
 
-use super::lines::STRIP;
+use super::transpose::STRIP;
 use crate::npu::scheme::Scheme;
 
 /// What small things need together: commands, lists of blocks, log lines.

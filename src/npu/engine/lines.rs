@@ -1,10 +1,8 @@
 //! Operands as lines: rows of A, columns of B, each as contiguous numbers.
 
+use super::transpose::{DEPTH, STRIP, Tile, transpose};
 use crate::mat::MatRef;
 use std::ops::Range;
-
-/// Lines that are gathered together: a strided operand is read in whole cache lines.
-pub const STRIP: usize = 32;
 
 /// An operand whose lines are the rows of a view: A itself, or the transpose of B.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +17,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Numbers per line.
-    pub fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.mat.cols()
     }
 
@@ -31,7 +29,7 @@ impl<'a> Lines<'a> {
         scratch: &mut Vec<f32>,
         mut each: impl FnMut(usize, &[f32]),
     ) {
-        let len = self.len();
+        let len = self.length();
         if self.mat.col_stride() == 1 {
             for i in range {
                 // SAFETY: with a column stride of 1 the elements (i, 0..len) are adjacent, and
@@ -42,18 +40,37 @@ impl<'a> Lines<'a> {
         }
         for first in range.clone().step_by(STRIP) {
             let count = STRIP.min(range.end - first);
-            scratch.clear();
-            scratch.resize(count * len, 0.0);
-            for l in 0..len {
-                for i in 0..count {
-                    // SAFETY: (first + i, l) lies inside the view, which promises that it is
-                    // readable.
-                    scratch[i * len + l] = unsafe { *self.mat.at(first + i, l) };
-                }
-            }
-            for (i, line) in scratch.chunks_exact(len.max(1)).enumerate() {
-                each(first + i, line);
+            scratch.resize(STRIP * len.next_multiple_of(DEPTH), 0.0);
+            let pitch = self.gather(first, count, scratch);
+            for i in 0..count {
+                each(first + i, &scratch[i * pitch..][..len]);
             }
         }
+    }
+
+    /// Copies `count` lines from `first` on, at most a strip, to `out`; returns the numbers from
+    /// one line to the next there.
+    fn gather(&self, first: usize, count: usize, out: &mut [f32]) -> usize {
+        let pitch = self.length().next_multiple_of(DEPTH);
+        let mut tile: Tile = [[0.0; STRIP]; DEPTH];
+        for start in (0..self.length()).step_by(DEPTH) {
+            let depth = DEPTH.min(self.length() - start);
+            for (l, across) in tile.iter_mut().enumerate().take(depth) {
+                let from = self.mat.at(first, start + l);
+                if count == STRIP && self.mat.row_stride() == 1 {
+                    // SAFETY: the elements (first + i, start + l) of a whole strip lie side by
+                    // side inside the view, which promises that they are readable.
+                    *across = unsafe { from.cast::<[f32; STRIP]>().read() };
+                    continue;
+                }
+                for (i, number) in across.iter_mut().enumerate().take(count) {
+                    // SAFETY: (first + i, start + l) lies inside the view, which promises that
+                    // it is readable.
+                    *number = unsafe { *self.mat.at(first + i, start + l) };
+                }
+            }
+            transpose(&tile, &mut out[start..], pitch);
+        }
+        pitch
     }
 }

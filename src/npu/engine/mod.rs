@@ -7,10 +7,11 @@
 mod flight;
 mod headroom;
 mod health;
-mod lines;
-mod operands;
-mod plan;
-mod results;
+pub mod lines;
+pub mod operands;
+pub mod plan;
+pub mod results;
+mod transpose;
 
 use super::chip::Chip;
 use super::driver::DriverError;
@@ -202,7 +203,7 @@ impl Npu {
                 }
             }
         }
-        self.health.judge(&troubles, total.line.repaired, written, config.log);
+        self.health.judge(&troubles, &total.line, written, config.log);
         if written {
             total.declined = None;
         } else if total.declined.is_none() {

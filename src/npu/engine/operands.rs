@@ -3,8 +3,9 @@
 //! One pass over each operand serves four masters: the device gets its bytes, the guard its
 //! statistics, the verification its projections, and the recombination its exponents.
 
-use super::lines::{Lines, STRIP};
+use super::lines::Lines;
 use super::plan::Plan;
+use super::transpose::STRIP;
 use crate::npu::chip::Chip;
 use crate::npu::driver::Buffer;
 use crate::npu::guard::{LineScan, LineStats};
@@ -72,11 +73,10 @@ pub struct Packer<'a> {
 #[derive(Debug, Default)]
 struct Scratch {
     gathered: Vec<f32>,
+    /// Digit planes of a line or of all lines of a strip.
     planes: Vec<i8>,
-    depthwise: Vec<i8>,
-    packed: Vec<u8>,
     projections: Vec<u64>,
-    bytes: Vec<u8>,
+    block: Vec<u8>,
 }
 
 impl Packer<'_> {
@@ -84,11 +84,16 @@ impl Packer<'_> {
         self.plan.a_pitch
     }
 
-    /// Splits one line into `scratch.planes`; returns its exponent and statistics.
-    fn split(&self, line: &[f32], scan: &LineScan, planes: &mut Vec<i8>) -> (i32, LineStats) {
+    /// Digits from one line to the next where a strip of lines waits to be packed. With a cache
+    /// line between them, runs of the same planes do not compete for places in the cache.
+    pub fn line_pitch(&self) -> usize {
+        self.planes_len() + 64
+    }
+
+    /// Splits one line into `planes`; returns its exponent and statistics.
+    fn split(&self, line: &[f32], scan: &LineScan, planes: &mut [i8]) -> (i32, LineStats) {
         let pitch = self.plan.pitch;
         let exponent = ozaki_int8::exponent(scan.max_abs, self.scheme.slices);
-        planes.resize(self.planes_len(), 0);
         ozaki_int8::split(line, exponent, self.scheme.slices, pitch, planes);
         (exponent, LineStats::of(line, scan, exponent, self.scheme, planes, pitch))
     }
@@ -137,59 +142,51 @@ impl Packer<'_> {
         projection: &Mutex<Vec<u64>>,
         scratch: &mut Scratch,
     ) -> (Vec<i32>, Vec<LineStats>) {
-        let (plan, pitch) = (self.plan, self.plan.pitch);
-        let align = self.chip.limits().col_align;
-        let Scratch { gathered, planes, depthwise, packed, projections, .. } = scratch;
-        let depth: usize = plan.sections.iter().map(|s| s.span.len()).sum();
-        packed.clear();
-        packed.resize(depth * align, 0);
+        let (len, pitch) = (self.planes_len(), self.line_pitch());
+        let Scratch { gathered, planes, projections, block } = scratch;
         projections.clear();
-        projections.resize(self.planes_len(), 0);
+        projections.resize(len, 0);
+        planes.resize(self.chip.limits().col_align * pitch, 0);
+        planes[range.len() * pitch..].fill(0);
         let (mut exponents, mut stats) = (Vec::new(), Vec::new());
 
         lines.visit(range.clone(), gathered, |col, line| {
+            let planes = &mut planes[(col - range.start) * pitch..][..len];
             let (exponent, stat) = self.split(line, &scans[col], planes);
             exponents.push(exponent);
             stats.push(stat);
             self.challenge.add_column(col, planes, projections);
-            let mut offset = 0;
-            let mut group = usize::MAX;
-            for section in &plan.sections {
-                if section.group != group {
-                    group = section.group;
-                    depthwise.clear();
-                    for (_, q) in self.scheme.groups[group].products() {
-                        depthwise.extend_from_slice(&planes[(q - 1) * pitch..q * pitch]);
-                    }
-                }
-                let bytes = section.span.len() * align;
-                self.chip.pack_b_line(
-                    &depthwise[section.span.clone()],
-                    col - range.start,
-                    &mut packed[offset..offset + bytes],
-                );
-                offset += bytes;
-            }
         });
+        self.write_strip(at, planes, block);
 
-        let (tile, first) = at;
-        for (share, buffers) in plan.shares.iter().zip(self.buffers) {
-            if !share.tiles.contains(&tile) {
-                continue;
-            }
-            let mut offset = 0;
-            for (s, section) in plan.sections.iter().enumerate() {
-                let bytes = section.span.len() * align;
-                let to = plan.b_offset(share, tile, s) + first * section.span.len();
-                buffers.b.write(to, &packed[offset..offset + bytes]);
-                offset += bytes;
-            }
-        }
         let mut total = projection.lock().unwrap_or_else(|e| e.into_inner());
         for (sum, add) in total.iter_mut().zip(projections) {
             *sum = sum.wrapping_add(*add);
         }
         (exponents, stats)
+    }
+
+    /// Packs the digit planes of one strip of columns of B, block by block, into the buffers of
+    /// every share that needs them. `at` is its tile and its first column in the tile; the
+    /// columns are [`Packer::line_pitch`] apart, and `block` is scratch.
+    pub fn write_strip(&self, at: (usize, usize), planes: &[i8], block: &mut Vec<u8>) {
+        let (tile, first) = at;
+        let (plan, limits) = (self.plan, self.chip.limits());
+        let (pitch, step) = (plan.pitch, limits.depth_align);
+        block.resize(step * limits.col_align, 0);
+        let buffers = plan.shares.iter().zip(self.buffers);
+        for (s, section) in plan.sections.iter().enumerate() {
+            let group = &self.scheme.groups[section.group];
+            let planes_of_b: Vec<usize> = group.products().map(|(_, q)| q - 1).collect();
+            for (i, l) in section.span.clone().step_by(step).enumerate() {
+                let start = planes_of_b[l / pitch] * pitch + l % pitch;
+                self.chip.pack_b_block(&planes[start..], self.line_pitch(), block);
+                for (share, buffers) in buffers.clone().filter(|(s, _)| s.tiles.contains(&tile)) {
+                    let strip = plan.b_offset(share, tile, s) + first * section.span.len();
+                    buffers.b.write(strip + i * block.len(), block);
+                }
+            }
+        }
     }
 
     /// Packs A, whose rows are `lines`. Returns what it found and, per row and tile (row-major),
@@ -203,18 +200,17 @@ impl Packer<'_> {
         let (plan, m) = (self.plan, scans.len());
         let found = self.threads.map(m.div_ceil(STRIP), Scratch::default, |scratch, strip| {
             let range = strip * STRIP..m.min((strip + 1) * STRIP);
-            let Scratch { gathered, planes, bytes, .. } = scratch;
+            let Scratch { gathered, planes, .. } = scratch;
+            planes.resize(self.planes_len(), 0);
             let (mut exponents, mut stats, mut expected) = (Vec::new(), Vec::new(), Vec::new());
             lines.visit(range, gathered, |row, line| {
                 let (exponent, stat) = self.split(line, &scans[row], planes);
                 exponents.push(exponent);
                 stats.push(stat);
                 expected.extend(vectors.iter().map(|v| verify::expect(planes, v)));
-                bytes.clear();
-                bytes.extend(planes.iter().map(|&digit| digit as u8));
                 for (share, buffers) in plan.shares.iter().zip(self.buffers) {
                     if share.rows.contains(&row) {
-                        buffers.a.write(plan.a_offset(share, row), bytes);
+                        buffers.a.write(plan.a_offset(share, row), as_bytes(planes));
                     }
                 }
             });
@@ -229,4 +225,10 @@ impl Packer<'_> {
         }
         (packed, all)
     }
+}
+
+/// Digits as the bytes that they are in memory.
+fn as_bytes(digits: &[i8]) -> &[u8] {
+    // SAFETY: both have the same size and alignment, and any byte is either.
+    unsafe { std::slice::from_raw_parts(digits.as_ptr().cast(), digits.len()) }
 }

@@ -5,6 +5,7 @@ use crate::mat::MatMut;
 use crate::npu::driver::Buffer;
 use crate::npu::scheme::{Scheme, ozaki_int8};
 use crate::npu::verify::Challenge;
+use crate::npu::widest::widest;
 use crate::threads::Threads;
 
 /// Rows that one ticket of the thread pool checks and joins.
@@ -77,18 +78,7 @@ impl Results<'_> {
     ) -> bool {
         let cols = &self.plan.tiles[block.tile];
         let n = cols.len();
-        let pitch = self.plan.width(block.tile) * size_of::<i32>();
-        let section_bytes = self.plan.c_section_bytes(block.rows.len(), block.tile);
-        part.resize(n, 0);
-        sums.clear();
-        sums.resize(self.scheme.groups.len() * n, 0);
-        for (s, section) in self.plan.sections.iter().enumerate() {
-            buffer.read_i32(s * section_bytes + (row - block.rows.start) * pitch, part);
-            let group = &mut sums[section.group * n..(section.group + 1) * n];
-            for (sum, part) in group.iter_mut().zip(part.iter()) {
-                *sum += i64::from(*part);
-            }
-        }
+        self.read_sums(block, row, buffer, part, sums);
         let expected = self.expected[row * self.plan.tiles.len() + block.tile];
         if self.verify && self.challenge.observe(cols.start, n, sums) != expected {
             return false;
@@ -97,18 +87,78 @@ impl Results<'_> {
         let col_exponents = &self.col_exponents[cols.clone()];
         ozaki_int8::join(self.scheme, sums, self.row_exponents[row], col_exponents, values);
         new.resize(n, 0.0);
+        let at = |j: usize| c.at(row, cols.start + j);
         if self.beta != 0.0 {
             for (j, old) in new.iter_mut().enumerate() {
-                // SAFETY: (row, col) lies inside C; where β ≠ 0 the caller promises a value.
-                *old = unsafe { c.at(row, cols.start + j).read() };
+                // SAFETY: inside C; where β ≠ 0 the caller promises a value.
+                *old = unsafe { at(j).read() };
             }
         }
         ozaki_int8::finish_row(self.alpha, values, self.beta, new);
-        for (j, &value) in new.iter().enumerate() {
-            // SAFETY: (row, col) lies inside C, which the view promises to be writable; every
-            // row of every tile is collected by one ticket at a time.
-            unsafe { c.at(row, cols.start + j).write(value) };
+        if c.col_stride() == 1 {
+            // SAFETY: the n elements from the first one on lie side by side in C, which the view
+            // promises to be writable; every row of every tile is collected by one ticket at a
+            // time.
+            unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), at(0), n) };
+        } else {
+            for (j, &value) in new.iter().enumerate() {
+                // SAFETY: as above, one by one.
+                unsafe { at(j).write(value) };
+            }
         }
         true
+    }
+
+    /// Reads the sums of one row of a block: `sums[g * n + j]` is that of group g at column j of
+    /// the n columns of the tile. `part` is scratch.
+    pub fn read_sums(
+        &self,
+        block: &Block,
+        row: usize,
+        buffer: &dyn Buffer,
+        part: &mut Vec<i32>,
+        sums: &mut Vec<i64>,
+    ) {
+        let n = self.plan.tiles[block.tile].len();
+        let pitch = self.plan.width(block.tile) * size_of::<i32>();
+        let section_bytes = self.plan.c_section_bytes(block.rows.len(), block.tile);
+        part.resize(n, 0);
+        sums.clear();
+        sums.resize(self.scheme.groups.len() * n, 0);
+        for (s, section) in self.plan.sections.iter().enumerate() {
+            buffer.read_i32(s * section_bytes + (row - block.rows.start) * pitch, part);
+            add(part, &mut sums[section.group * n..(section.group + 1) * n]);
+        }
+    }
+}
+
+widest! {
+    /// Adds the sums of one section to those of its group.
+    fn add(part: &[i32], sums: &mut [i64]) => add_any;
+}
+
+#[inline(always)]
+fn add_any(part: &[i32], sums: &mut [i64]) {
+    for (sum, &part) in sums.iter_mut().zip(part) {
+        *sum = sum.wrapping_add(i64::from(part));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::npu::widest::Width;
+
+    #[test]
+    fn every_width_adds_every_sum() {
+        let part: Vec<i32> = (0..99).map(|j| j * 0x0765_4321 - 0x4000_0000).collect();
+        let before: Vec<i64> = part.iter().map(|&x| i64::from(x) << 20).collect();
+        Width::each(|| {
+            let mut sums = before.clone();
+            add(&part, &mut sums);
+            for j in 0..99 {
+                assert_eq!(sums[j], before[j] + i64::from(part[j]));
+            }
+        });
     }
 }

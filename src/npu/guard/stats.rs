@@ -1,7 +1,7 @@
 //! Statistics of one line: integers only, and none that depends on the order of the elements.
 
 use super::THRESHOLDS;
-use crate::npu::scheme::float::{Fixed, INFINITY, MAGNITUDE, pow2};
+use crate::npu::scheme::float::{BELOW_2_31, Fixed, INFINITY, MAGNITUDE, ORDINARY, pow2};
 use crate::npu::scheme::{MAX_SLICES, Scheme};
 use crate::npu::widest::widest;
 
@@ -124,21 +124,15 @@ fn count_any(line: &[f32], exponent: i32, lead: u32) -> ([u32; THRESHOLDS.len()]
     (counts, lost)
 }
 
-/// Exponents with which neither 2^±exponent nor any product that is not rounded away comes near
-/// the subnormal numbers of single precision.
-const ORDINARY: std::ops::RangeInclusive<i32> = -100..=120;
-
 /// F of every element, and a number that is 0 iff every element times 2^exponent is an integer.
 /// In single precision, for exponents that are [`ORDINARY`].
 #[inline(always)]
 fn leading_of_ordinary(line: &[f32], exponent: i32, lead: u32, out: &mut [i8; BLOCK]) -> u32 {
-    /// The greatest number below 2^31, which no finite element reaches.
-    const LIMIT: f32 = 2_147_483_520.0;
     let (up, down) = (pow2(exponent) as f32, pow2(-exponent) as f32);
     let mut lost = 0;
     for (leading, x) in out.iter_mut().zip(line) {
         let magnitude = x.to_bits() & MAGNITUDE;
-        let scaled = (f32::from_bits(magnitude) * up).min(LIMIT);
+        let scaled = (f32::from_bits(magnitude) * up).min(BELOW_2_31);
         // SAFETY: at least 0, below 2^31, and no NaN, which the minimum takes away.
         let whole = unsafe { scaled.to_int_unchecked::<i32>() };
         // Compared as bits, for a subnormal element may count as zero in arithmetic.
@@ -221,6 +215,7 @@ fn root_up(square: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P, exponent, split};
+    use crate::npu::widest::Width;
 
     /// Lines of every length class, with zeros, spikes, subnormal numbers and -128 digits.
     fn lines() -> Vec<Vec<f32>> {
@@ -293,13 +288,36 @@ mod tests {
     }
 
     #[test]
+    fn integers_and_floating_point_agree() {
+        for line in lines() {
+            let max = line.iter().fold(0f32, |max, x| max.max(x.abs()));
+            for slices in [3, 4] {
+                let (own, lead) = (exponent(max, slices), 8 * (slices as u32 - 1));
+                for exponent in [own, own - 1, own - 40].map(|e| e.clamp(-120, 120).min(own)) {
+                    for block in line.chunks(BLOCK) {
+                        let (mut one, mut other) = ([0; BLOCK], [0; BLOCK]);
+                        let lost = leading_of_ordinary(block, exponent, lead, &mut one);
+                        let same = leading_of_any(block, exponent, lead, &mut other);
+                        assert_eq!((one, lost == 0), (other, same == 0), "2^{exponent}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_instruction_set_gives_the_same_numbers() {
         for line in lines() {
-            assert_eq!(scan(&line), scan_any(&line));
-            assert_eq!(count(&line, 20, 16), count_any(&line, 20, 16));
             let digits: Vec<i8> = line.iter().map(|x| x.to_bits() as i8).collect();
-            assert_eq!(sum_of_magnitudes(&digits), sum_of_magnitudes_any(&digits));
-            assert_eq!(sum_of_squares(&digits), sum_of_squares_any(&digits));
+            Width::each(|| {
+                assert_eq!(scan(&line), scan_any(&line));
+                for (exponent, lead) in [(20, 16), (-120, 16), (120, 24), (121, 16), (170, 24)] {
+                    let expected = count_any(&line, exponent, lead);
+                    assert_eq!(count(&line, exponent, lead), expected, "2^{exponent}");
+                }
+                assert_eq!(sum_of_magnitudes(&digits), sum_of_magnitudes_any(&digits));
+                assert_eq!(sum_of_squares(&digits), sum_of_squares_any(&digits));
+            });
         }
     }
 

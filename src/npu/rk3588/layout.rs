@@ -4,31 +4,21 @@
 pub const BLOCK_COLS: usize = 32;
 /// Depth of a block of packed B.
 pub const BLOCK_DEPTH: usize = 32;
-const BLOCK: usize = BLOCK_COLS * BLOCK_DEPTH;
 
-/// Writes column `col` of a tile of B into the packed tile `dst`, see
-/// [`Chip::pack_b_line`](crate::npu::chip::Chip::pack_b_line).
+/// Packs a block of B, see [`Chip::pack_b_block`](crate::npu::chip::Chip::pack_b_block).
 ///
 /// A packed tile is `[cols / 32][depth / 32][32 columns][32 deep]` bytes: every run of 32
 /// elements of a column stays together, and the runs of 32 neighbouring columns form a block of
 /// 1 KiB.
 ///
 /// # Panics
-/// When the depth (the length of `line`) is not a positive multiple of 32, `dst` is not a whole
-/// number of groups of 32 columns of that depth, or `col` is not in `dst`.
-pub fn pack_b_line(line: &[i8], col: usize, dst: &mut [u8]) {
-    let depth = line.len();
-    assert!(depth > 0 && depth.is_multiple_of(BLOCK_DEPTH), "a column of {depth} elements");
-    let group = BLOCK_COLS * depth;
-    assert!(dst.len().is_multiple_of(group), "a tile of {} bytes, depth {depth}", dst.len());
-    assert!(col < dst.len() / depth, "column {col} of {}", dst.len() / depth);
-
-    let group_start = col / BLOCK_COLS * group;
-    let blocks = dst[group_start..group_start + group].chunks_exact_mut(BLOCK);
-    let in_block = col % BLOCK_COLS * BLOCK_DEPTH;
-    for (run, block) in line.chunks_exact(BLOCK_DEPTH).zip(blocks) {
-        let out = &mut block[in_block..in_block + BLOCK_DEPTH];
-        for (to, from) in out.iter_mut().zip(run) {
+/// When a column ends behind `columns`, or `dst` is not 1 KiB.
+pub fn pack_b_block(columns: &[i8], pitch: usize, dst: &mut [u8]) {
+    let (runs, rest) = dst.as_chunks_mut::<BLOCK_DEPTH>();
+    assert!(runs.len() == BLOCK_COLS && rest.is_empty(), "a block of {} runs", runs.len());
+    for (col, to) in runs.iter_mut().enumerate() {
+        let from = &columns[col * pitch..][..BLOCK_DEPTH];
+        for (to, from) in to.iter_mut().zip(from) {
             *to = from.cast_unsigned();
         }
     }
@@ -50,11 +40,20 @@ mod tests {
     #[test]
     fn every_element_is_where_the_formula_puts_it() {
         for (depth, cols) in [(32, 32), (64, 32), (32, 96), (96, 64), (3072, 32), (160, 1024)] {
+            let pitch = depth + 5;
+            let mut columns = vec![99; cols * pitch];
+            for n in 0..cols {
+                for k in 0..depth {
+                    columns[n * pitch + k] = element(k, n);
+                }
+            }
+            // As the trait puts a tile together: strip by strip, block by block.
             let mut tile = vec![0u8; depth * cols];
-            // Last column first: the order must not matter.
-            for n in (0..cols).rev() {
-                let line: Vec<i8> = (0..depth).map(|k| element(k, n)).collect();
-                pack_b_line(&line, n, &mut tile);
+            let mut blocks = tile.chunks_exact_mut(BLOCK_COLS * BLOCK_DEPTH);
+            for n in (0..cols).step_by(BLOCK_COLS) {
+                for k in (0..depth).step_by(BLOCK_DEPTH) {
+                    pack_b_block(&columns[n * pitch + k..], pitch, blocks.next().unwrap());
+                }
             }
             for n in 0..cols {
                 for k in 0..depth {
@@ -65,29 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn other_columns_are_not_touched() {
-        let (depth, cols, col) = (64, 64, 37);
-        let mut tile = vec![0x55u8; depth * cols];
-        pack_b_line(&vec![-1; depth], col, &mut tile);
-        for n in 0..cols {
-            for k in 0..depth {
-                let expected = if n == col { 0xff } else { 0x55 };
-                assert_eq!(tile[index(k, n, depth)], expected, "k={k} n={n}");
-            }
-        }
-    }
-
-    #[test]
     fn misuse_panics() {
-        let panics = |depth: usize, col: usize, len: usize| {
-            let run = move || pack_b_line(&vec![0; depth], col, &mut vec![0; len]);
+        let panics = |len: usize, pitch: usize, dst: usize| {
+            let run = move || pack_b_block(&vec![0; len], pitch, &mut vec![0; dst]);
             std::panic::catch_unwind(run).is_err()
         };
-        assert!(panics(0, 0, 1024), "no depth");
-        assert!(panics(33, 0, 33 * 32), "depth");
-        assert!(panics(32, 32, 32 * 32), "column");
-        assert!(panics(32, 0, 32 * 31), "tile");
-        assert!(panics(32, 0, 0), "empty tile");
-        assert!(!panics(32, 31, 32 * 32));
+        assert!(panics(31 * 40 + 31, 40, 1024), "a short column");
+        assert!(panics(2048, 40, 1023) && panics(2048, 40, 2048), "not a block");
+        assert!(!panics(31 * 40 + 32, 40, 1024));
     }
 }

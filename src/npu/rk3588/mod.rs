@@ -37,8 +37,8 @@ impl Chip for Rk3588 {
         limits::max_rows(depth)
     }
 
-    fn pack_b_line(&self, line: &[i8], col: usize, dst: &mut [u8]) {
-        layout::pack_b_line(line, col, dst);
+    fn pack_b_block(&self, columns: &[i8], pitch: usize, dst: &mut [u8]) {
+        layout::pack_b_block(columns, pitch, dst);
     }
 
     fn encode(&self, task: &Task) -> Result<CommandStream, EncodeError> {

@@ -5,12 +5,20 @@
 //! data therefore goes through the integers of this file. Double-precision arithmetic needs no
 //! such care: its values stay far from the subnormal range, see [`super::ozaki_int8::join`].
 
+use std::ops::RangeInclusive;
+
 /// Bits of +∞; every finite magnitude is below.
 pub const INFINITY: u32 = 0x7F80_0000;
 /// All bits but the sign.
 pub const MAGNITUDE: u32 = 0x7FFF_FFFF;
 const FRACTION: u32 = 0x007F_FFFF;
 const IMPLICIT: u32 = 0x0080_0000;
+
+/// Exponents e for which scaling by 2^e can be left to single-precision arithmetic: 2^e and 2^-e
+/// are normal numbers, and elements that are subnormal, or become so, stay far below 1/2.
+pub const ORDINARY: RangeInclusive<i32> = -120..=120;
+/// The greatest number below 2^31.
+pub const BELOW_2_31: f32 = 2_147_483_520.0;
 
 /// A magnitude in fixed point: `units / 2^shift`, with `shift` from 1 to 26.
 #[derive(Debug, Clone, Copy)]

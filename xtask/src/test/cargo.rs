@@ -34,20 +34,54 @@ pub fn test(bench: &Bench<'_>) -> Result<Tally> {
 /// Names of the test files that want a device start with this.
 const DEVICE_TESTS: &str = "tests/device_";
 
+/// This one is worth running both ways.
+const DIFFERENTIAL: &str = "differential";
+
 /// The tests that want a device, on a simulated one; none of them may skip itself.
 pub fn test_devices(bench: &Bench<'_>) -> Result<Tally> {
-    // With npu-sim as Cargo's runner, every test program finds a device.
-    let runner = format!(
-        "target.'cfg(all())'.runner = ['{}', '--']",
-        bench.tree.release("npu-sim").display()
-    );
-    let mut test = bench.tree.cargo(&["test", "--config", &runner, "--package", "npublas"]);
-    test.args(["--test", "device_*", "--no-fail-fast", "--"]);
+    test_on(bench, "device-tests", &["--"], &["--test", DIFFERENTIAL], &[])
+}
+
+/// The same on kernels with pages of 16 and of 64 KiB, as Arm machines have them, but for the many
+/// random calls, which are about numbers.
+pub fn test_pages(bench: &Bench<'_>) -> Result<Tally> {
+    let preload = bench.tree.scratch("pages", false)?.join("page_size.so");
+    let mut gcc = shell::command("gcc");
+    gcc.args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]);
+    gcc.arg(bench.tree.source("tests/page_size.c")).arg("-o").arg(&preload).arg("-ldl");
+    shell::pass(gcc)?;
+    let preload = format!("LD_PRELOAD={}", preload.display());
+    let own = shell::command("getconf").arg("PAGESIZE").output()?.stdout;
+    let own: usize = String::from_utf8_lossy(&own).trim().parse()?;
+    let mut tally = Tally::default();
+    for size in [16384, 65536].into_iter().filter(|&size| size > own) {
+        let size = &size.to_string();
+        // The program must believe what the kernel under it pretends.
+        let fake = format!("FAKE_PAGE_SIZE={size}");
+        let words = ["--page-size", size, "--", "env", &preload, &fake];
+        let name = format!("device-tests-{size}");
+        let skip = ["--skip", "a_thousand_random_calls"];
+        tally.add(test_on(bench, &name, &words, &[], &skip)?.prefixed(&format!("{size} bytes")));
+    }
+    Ok(tally)
+}
+
+/// Runs the tests that want a device, and `more`, as `npu-sim WORDS PROGRAM … ARGUMENTS`.
+fn test_on(
+    bench: &Bench<'_>,
+    name: &str,
+    words: &[&str],
+    more: &[&str],
+    arguments: &[&str],
+) -> Result<Tally> {
+    // All packages, as `test` has built them: another choice would be another build.
+    let mut test = bench.tree.cargo_on_npu(words, &["test", "--workspace"]);
+    test.args(["--test", "device_*"]).args(more).args(["--no-fail-fast", "--"]);
     // One at a time: they share one device, and some make it fail.
-    test.args(["--show-output", "--test-threads", "1"]);
+    test.args(["--show-output", "--test-threads", "1"]).args(arguments);
     test.env("NPUBLAS_FORBID_SKIP", "1").env("NPUBLAS_OFFLOAD", "always");
-    let done = keep(bench, "device-tests", &test)?;
-    libtest::count(&done, |file| file.starts_with(DEVICE_TESTS))
+    let done = keep(bench, name, &test)?;
+    libtest::count(&done, |_| true)
 }
 
 fn keep(bench: &Bench<'_>, name: &str, command: &Command) -> Result<Finished> {

@@ -6,9 +6,12 @@ mod examples;
 pub mod libtest;
 mod python;
 
+use crate::campaign::testers::{self, Input};
+use crate::campaign::{faults, processes, surroundings};
 use crate::clients;
 use crate::headers;
 use crate::needs::{self, Package};
+use crate::numpy::Numpy;
 use crate::stage;
 use crate::table::Table;
 use crate::tally::Tally;
@@ -32,7 +35,7 @@ struct Bench<'a> {
 type Step = (&'static str, fn(&Bench<'_>) -> Result<Tally>);
 
 /// In this order: what is quick to tell comes first, and the build before what needs it.
-const STEPS: [Step; 11] = [
+const STEPS: &[Step] = &[
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
@@ -41,15 +44,20 @@ const STEPS: [Step; 11] = [
     ("command", command::test),
     ("examples", examples::test),
     ("NumPy forms", python::forms),
+    ("BLAS testers", blas_testers),
     ("faults", python::faults),
     ("forks", python::forks),
+    ("campaign faults", |bench| faults::few(bench.tree)),
+    ("campaign processes", |bench| processes::few(bench.tree, &bench.python)),
+    ("campaign surroundings", |bench| surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
+    ("larger pages", cargo::test_pages),
 ];
 
 /// Runs everything; fails when something failed.
 pub fn run(tree: &Tree) -> Result<()> {
-    needs::packages(&[Package::GCC, Package::LIBC, Package::BINUTILS])?;
-    let python = needs::python(tree)?;
+    needs::packages(&[Package::GCC, Package::LIBC, Package::BINUTILS, Package::BLAS])?;
+    let python = Numpy::Two.python(tree)?;
     let bench = Bench { tree, python, stage: tree.scratch("stage", false)? };
     let mut steps: Vec<Step> = STEPS.to_vec();
     steps.push(("clients", other_clients));
@@ -98,6 +106,10 @@ fn build(bench: &Bench<'_>) -> Result<Tally> {
 
 fn header(bench: &Bench<'_>) -> Result<Tally> {
     Ok(Tally::of("include/npublas.h", headers::check(bench.tree)))
+}
+
+fn blas_testers(bench: &Bench<'_>) -> Result<Tally> {
+    testers::run(bench.tree, Input::Short).map(|(tally, _)| tally)
 }
 
 /// Other authors' programs, where there are any.

@@ -2,10 +2,12 @@
 
 use super::Bench;
 use crate::calls::Call;
+use crate::campaign::numpys;
+use crate::numpy::Numpy;
 use crate::shell;
 use crate::tally::Tally;
 use crate::ways::{Load, Run, Way};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
@@ -29,53 +31,15 @@ fn silent(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// A line of the report of `numpy_forms.py`.
-#[derive(Debug, Deserialize)]
-struct Form {
-    form: String,
-    m: usize,
-    n: usize,
-    k: usize,
-    calls: usize,
-}
-
-/// Every form of a product reaches npublas, and the NPU where there is one; where there is none
-/// the CPU gives results as good, and nothing is printed.
+/// Every form of a product in every NumPy.
 pub fn forms(bench: &Bench<'_>) -> Result<Tally> {
-    let dir = bench.tree.scratch("forms", false)?;
-    let report = dir.join("report.json");
-    let mut script = script(bench, "numpy_forms.py");
-    script.arg(&report);
-
     let mut tally = Tally::default();
-    let plain = run(bench, Way::Plain, &script, &dir).and_then(|run| silent(&run));
-    tally.note("without a setting", plain);
-    for (name, way) in [("CPU", Way::Cpu), ("NPU", Way::Sim(None))] {
-        let run = match run(bench, way, &script, &dir) {
-            Ok(run) => run,
-            Err(error) => {
-                tally.note(name, Err(error));
-                continue;
-            }
-        };
-        for line in std::fs::read_to_string(&report)?.lines() {
-            let form: Form = serde_json::from_str(line)?;
-            tally.note(&format!("{} on the {name}", form.form), arrived(&form, &run.calls, way));
-        }
+    for numpy in Numpy::ALL {
+        let checked = numpys::check(bench.tree, numpy, &mut Vec::new());
+        let checked = checked.unwrap_or_else(|error| Tally::of("forms", Err(error)));
+        tally.add(checked.prefixed(numpy.name()));
     }
     Ok(tally)
-}
-
-/// Whether the calls of a form arrived where the way sends them.
-fn arrived(form: &Form, calls: &[Call], way: Way) -> Result<()> {
-    let calls = calls.iter().filter(|call| call.routine == "sgemm");
-    let mine: Vec<&Call> = calls.filter(|call| call.has_shape(form.m, form.n, form.k)).collect();
-    ensure!(mine.len() == form.calls, "{} calls, not {}", mine.len(), form.calls);
-    let on_npu = matches!(way, Way::Sim(_));
-    if let Some(other) = mine.iter().find(|call| call.on_npu() != on_npu) {
-        bail!("route={} reason={}", other.text("route"), other.text("reason"));
-    }
-    Ok(())
 }
 
 /// The report of `faults.py`: what npublas counted.

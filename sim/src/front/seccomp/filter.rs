@@ -24,6 +24,7 @@ const ARCH: u32 = 0xc000_00b7;
 /// The system calls that open files.
 #[cfg(target_arch = "x86_64")]
 pub const OPENS: &[libc::c_long] = &[libc::SYS_openat, libc::SYS_open, libc::SYS_openat2];
+/// The system calls that open files; there is no `open`.
 #[cfg(target_arch = "aarch64")]
 pub const OPENS: &[libc::c_long] = &[libc::SYS_openat, libc::SYS_openat2];
 

@@ -1,0 +1,122 @@
+//! What the host does for the NPU, in GB/s beside `memcpy`, on one thread and without a device.
+//!
+//! Bytes are those that a loop reads and those that it writes, `memcpy`'s included: what it
+//! reaches is what the operands' share of the caches and the memory allow.
+//!
+//! `cargo bench --bench npu_host` also prints two tables: every loop under every instruction
+//! set, and what share of a call's host time the guard and the verification take.
+
+mod call;
+mod loops;
+mod memory;
+
+use call::Call;
+use criterion::{Criterion, Throughput};
+use loops::{Loop, Part, loops};
+use npublas::npu::widest::Width;
+use std::time::{Duration, Instant};
+
+/// Rounds over all loops for the tables; of each loop the best one counts.
+const ROUNDS: usize = 15;
+
+/// How long each loop runs for Criterion's figures.
+const WARM_UP: Duration = Duration::from_millis(200);
+const MEASUREMENT: Duration = Duration::from_secs(1);
+
+fn main() {
+    let measures = std::env::args().any(|arg| arg == "--bench");
+    let sizes: &[usize] = if measures { &[512, 1024] } else { &[96] };
+    let mut criterion = Criterion::default().configure_from_args();
+    for &n in sizes {
+        let call = Call::new(n);
+        let prepared = call.pack(&call.scan());
+        assert!(call.accepts(&prepared), "the guard refuses the data");
+        let device = call.device();
+        let mut group = criterion.benchmark_group(format!("npu_host/{n}"));
+        group.sample_size(10).warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
+        for mut it in loops(&call, &prepared, &device) {
+            group.throughput(Throughput::Bytes((it.bytes * n * n) as u64));
+            group.bench_function(it.name, |b| b.iter(&mut it.run));
+        }
+        group.finish();
+        if measures {
+            table(n, || loops(&call, &prepared, &device));
+            shares(&call);
+        }
+    }
+    criterion.final_summary();
+}
+
+/// Seconds of the best of some runs of each loop, all of them in turn.
+fn seconds(loops: &mut [Loop<'_>]) -> Vec<f64> {
+    let mut best = vec![f64::INFINITY; loops.len()];
+    for _ in 0..ROUNDS {
+        for (best, it) in best.iter_mut().zip(&mut *loops) {
+            *best = best.min(timed(&mut it.run));
+        }
+    }
+    best
+}
+
+fn timed(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+/// GB/s of every loop and how much that is of memcpy's, per instruction set.
+fn table<'a>(n: usize, loops: impl Fn() -> Vec<Loop<'a>>) {
+    let widths: Vec<Width> = Width::ALL.into_iter().filter(|width| width.is_available()).collect();
+    let rates: Vec<Vec<f64>> = widths
+        .iter()
+        .map(|width| {
+            let mut loops = loops();
+            let seconds = width.at_most(|| seconds(&mut loops));
+            let bytes = loops.iter().map(|it| (it.bytes * n * n) as f64);
+            bytes.zip(seconds).map(|(bytes, seconds)| bytes / seconds / 1e9).collect()
+        })
+        .collect();
+    print!("\n{:<22}", format!("{n} lines of {n}"));
+    widths.iter().for_each(|width| print!("{:>18}", width.name()));
+    println!("   GB/s, and as a part of memcpy");
+    for (i, it) in loops().iter().enumerate() {
+        print!("{:<22}", it.name);
+        rates.iter().for_each(|rates| print!("{:>11.1} ({:.2})", rates[i], rates[i] / rates[0]));
+        println!();
+    }
+}
+
+/// What a call costs the host, and what of it the guard and the verification.
+fn shares(call: &Call) {
+    let scans = call.scan();
+    let prepared = call.pack(&scans);
+    let device = call.device();
+    let mut c = vec![0.0; call.n * call.n];
+    let mut best = [f64::INFINITY; 4];
+    for _ in 0..ROUNDS {
+        let now = [
+            timed(|| drop(call.scan())),
+            timed(|| drop(call.pack(&scans))),
+            timed(|| assert!(call.accepts(&prepared))),
+            timed(|| call.collect(&prepared, &device, &mut c)),
+        ];
+        best.iter_mut().zip(now).for_each(|(best, now)| *best = best.min(now));
+    }
+    let mut loops = loops(call, &prepared, &device);
+    let seconds = seconds(&mut loops);
+    let part = |part: Part| -> f64 {
+        let of_part = loops.iter().zip(&seconds).filter(|(it, _)| it.part == part);
+        of_part.map(|(it, seconds)| it.runs as f64 * seconds).sum()
+    };
+    let total: f64 = best.iter().sum();
+    let [scan, pack, accepts, collect] = best.map(|seconds| seconds * 1e3);
+    println!(
+        "\n{0}x{0}x{0}: host {1:.2} ms on one thread (scan {scan:.2}, split and pack {pack:.2}, \
+         guard's decision {accepts:.3}, verify and recombine {collect:.2})\n\
+         guard {2:.1} %, verification {3:.1} % of it",
+        call.n,
+        total * 1e3,
+        100.0 * (part(Part::Guard) + best[2]) / total,
+        100.0 * part(Part::Verification) / total,
+    );
+}
