@@ -3,7 +3,7 @@
 use crate::needs::{self, Package};
 use crate::shell;
 use crate::tree::Tree;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -79,5 +79,14 @@ impl Numpy {
             command.env("LD_LIBRARY_PATH", list);
         }
         command
+    }
+
+    /// The OpenBLAS inside the wheel of a `python` that has NumPy 2.
+    pub fn openblas(python: &Path) -> Result<PathBuf> {
+        const FIND: &str = "import glob, numpy, os; \
+            print(glob.glob(os.path.dirname(numpy.__file__) + '.libs/libscipy_openblas64*')[0])";
+        let found = shell::command(python).args(["-c", FIND]).output()?;
+        ensure!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+        Ok(String::from_utf8(found.stdout)?.trim().into())
     }
 }

@@ -1,6 +1,7 @@
 //! The tests that Cargo runs.
 
 use super::{Bench, libtest};
+use crate::numpy::Numpy;
 use crate::shell::{self, Finished};
 use crate::tally::Tally;
 use anyhow::Result;
@@ -80,6 +81,7 @@ fn test_on(
     // One at a time: they share one device, and some make it fail.
     test.args(["--show-output", "--test-threads", "1"]).args(arguments);
     test.env("NPUBLAS_FORBID_SKIP", "1").env("NPUBLAS_OFFLOAD", "always");
+    test.env("NPUBLAS_PEER", Numpy::openblas(&bench.python)?);
     let done = keep(bench, name, &test)?;
     libtest::count(&done, |_| true)
 }
