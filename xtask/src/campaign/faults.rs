@@ -134,7 +134,7 @@ impl Held {
     /// that fail again and again.
     fn is_more_than(&self, usual: &Held, unclosable: usize) -> bool {
         self.descriptors > usual.descriptors
-            || self.buffers > self.mappings + unclosable
+            || self.buffers > self.mappings.saturating_add(unclosable)
             || self.mappings > usual.mappings + SPARE
     }
 }
@@ -279,8 +279,12 @@ impl Bench<'_> {
         Ok(match finished.status.code() {
             Some(0) => {
                 let held = Held::of(&finished)?;
-                // A handle that the kernel refuses to close stays, whatever one does.
-                let unclosable = faults.matches("gem_close").count();
+                // A handle that the kernel refuses to close stays, whatever one does; a device
+                // that is gone refuses all.
+                let unclosable = match faults.contains(":any") {
+                    true => usize::MAX,
+                    false => faults.matches("gem_close").count(),
+                };
                 if held.is_more_than(&self.usual, unclosable) {
                     End::Leak(format!("{faults}: {held:?}, usually {:?}", self.usual))
                 } else {
