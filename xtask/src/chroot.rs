@@ -13,8 +13,10 @@ use std::time::Duration;
 /// What is built for.
 pub const TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// Runs a program of [`TARGET`], inside.
-pub const RUNNER: &str = "qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu";
+/// Runs a program of [`TARGET`], inside, on the libraries of Debian's arm64. With the `-L` of the
+/// cross compiler's libraries the loader would come from there and the C library, by the loader's
+/// cache, still from arm64; the two differ in version, and the first `pthread_create` never ends.
+pub const RUNNER: &str = "qemu-aarch64 -cpu max";
 
 /// Where the products of a build lie, inside.
 const BUILD: &str = "/build";
@@ -24,7 +26,7 @@ const SUITE: &str = "bookworm";
 /// What is installed inside. The compiler for web browsers is the only one in Debian 12 that is
 /// new enough.
 const PACKAGES: &str = "rustc-web cargo-web libstd-rust-web-dev libstd-rust-web-dev:arm64 \
-    gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user";
+    gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross libc6:arm64 qemu-user";
 
 /// Run inside, with the packages as arguments. That compiler is in the security archive, which
 /// lies beside the main one on every mirror.
