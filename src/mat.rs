@@ -212,11 +212,6 @@ impl<'a, T> MatMut<'a, T> {
     pub fn at(&self, i: usize, j: usize) -> *mut T {
         self.ptr.wrapping_offset(offset(i, j, self.row_stride, self.col_stride))
     }
-    /// A shorter-lived view of the same matrix.
-    #[inline]
-    pub fn reborrow(&mut self) -> MatMut<'_, T> {
-        MatMut { life: PhantomData, ..*self }
-    }
     /// The block of `rows × cols` elements that starts at (i, j).
     ///
     /// # Panics

@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     ("campaign surroundings", |bench| surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
     ("larger pages", cargo::test_pages),
+    ("clients", other_clients),
 ];
 
 /// Runs everything; fails when something failed.
@@ -59,12 +60,10 @@ pub fn run(tree: &Tree) -> Result<()> {
     needs::packages(&[Package::GCC, Package::LIBC, Package::BINUTILS, Package::BLAS])?;
     let python = Numpy::Two.python(tree)?;
     let bench = Bench { tree, python, stage: tree.scratch("stage", false)? };
-    let mut steps: Vec<Step> = STEPS.to_vec();
-    steps.push(("clients", other_clients));
 
     let mut table = Table::new(1, &["step", "passed", "failed", "not run", "seconds"]);
     let mut total = Tally::default();
-    for (name, step) in steps {
+    for &(name, step) in STEPS {
         print!("{name} … ");
         // Only a prompt: a closed terminal is found out soon enough.
         let _ = std::io::stdout().flush();
