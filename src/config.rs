@@ -7,6 +7,8 @@
 //! | `NPUBLAS_NPU_CORES` | 1 to 16 | the chip's | how many NPU cores to use at once |
 //! | `NPUBLAS_NUM_THREADS` | 1 to 1024 | the CPUs this process may use | CPU threads; `OPENBLAS_NUM_THREADS`, then `OMP_NUM_THREADS` stand in |
 //! | `NPUBLAS_CPU_KERNEL` | `portable`, `neon`, `avx2`, `avx512` | the best there is | CPU kernels; may only lower |
+//! | `NPUBLAS_COMPUTE_MODE` | `standard`, `strict`, `fast`, `low`, `fp16` | `standard` | how exact products on the NPU are to be |
+//! | `NPUBLAS_REPRODUCIBLE` | `on`, `off` | `off` | bits that follow from shape and data alone, never from measured times |
 //! | `NPUBLAS_VERIFY` | `on`, `off` | `on` | verification of device results; `off` is for tests of the tests |
 //! | `NPUBLAS_PROFILE` | `rk3588` | `rk3588` | named set of constants of the cost model |
 //! | `NPUBLAS_VERBOSE` | `0`, `1` | `0` | one line per call on standard error |
@@ -14,6 +16,7 @@
 //!
 //! A bad value is named once on standard error and ignored.
 
+use crate::mode::{Mode, Policy};
 use std::path::PathBuf;
 
 /// Every knob, with its value after defaults.
@@ -29,6 +32,10 @@ pub struct Config {
     pub threads: Option<usize>,
     /// `NPUBLAS_CPU_KERNEL`; `None`: the best that this CPU runs.
     pub cpu_kernel: Option<String>,
+    /// `NPUBLAS_COMPUTE_MODE`.
+    pub mode: Mode,
+    /// `NPUBLAS_REPRODUCIBLE`.
+    pub reproducible: bool,
     /// `NPUBLAS_VERIFY`.
     pub verify: bool,
     /// `NPUBLAS_PROFILE`.
@@ -98,6 +105,8 @@ impl Default for Config {
             npu_cores: None,
             threads: None,
             cpu_kernel: None,
+            mode: Mode::Standard,
+            reproducible: false,
             verify: true,
             profile: "rk3588".into(),
             verbose: false,
@@ -150,6 +159,14 @@ impl Config {
                 config.cpu_kernel = Some(v.to_owned());
                 crate::cpu::kernel::NAMES.contains(&v)
             });
+            read("NPUBLAS_COMPUTE_MODE", &mut |v| match Mode::named(v) {
+                Some(mode) => {
+                    config.mode = mode;
+                    true
+                }
+                None => false,
+            });
+            read("NPUBLAS_REPRODUCIBLE", &mut |v| set_switch(&mut config.reproducible, v));
             read("NPUBLAS_VERIFY", &mut |v| set_switch(&mut config.verify, v));
             read("NPUBLAS_PROFILE", &mut |v| {
                 let known = crate::profile::Profile::named(v).is_some();
@@ -171,6 +188,11 @@ impl Config {
             config.cpu_kernel = None;
         }
         (config, complaints)
+    }
+
+    /// What calls may do to their numbers, unless a function said otherwise.
+    pub fn policy(&self) -> Policy {
+        Policy { mode: self.mode, reproducible: self.reproducible }
     }
 }
 
@@ -214,9 +236,19 @@ mod tests {
             ("NPUBLAS_CPU_KERNEL", "mmx"),
             ("NPUBLAS_DEVICE", "accel0"),
             ("NPUBLAS_PROFILE", "moon"),
+            ("NPUBLAS_COMPUTE_MODE", "Fast"),
+            ("NPUBLAS_REPRODUCIBLE", "2"),
         ]);
         assert_eq!(config, Config::default());
-        assert_eq!(complaints.len(), 5, "{complaints:?}");
+        assert_eq!(complaints.len(), 7, "{complaints:?}");
+    }
+
+    #[test]
+    fn the_policy_is_read() {
+        let (config, complaints) =
+            parse(&[("NPUBLAS_COMPUTE_MODE", "fast"), ("NPUBLAS_REPRODUCIBLE", "on")]);
+        assert_eq!(complaints, [""; 0]);
+        assert_eq!(config.policy(), Policy { mode: Mode::Fast, reproducible: true });
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod blas;
 pub mod config;
 pub mod cpu;
 pub mod mat;
+pub mod mode;
 pub mod npu;
 pub mod problem;
 pub mod profile;

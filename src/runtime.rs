@@ -7,6 +7,7 @@
 
 use crate::config::{Config, Level};
 use crate::cpu::{self, Kernels};
+use crate::mode::{Mode, Policy, Settings};
 use crate::npu::engine::{Npu, Outcome};
 use crate::problem::Gemm;
 use crate::profile::Profile;
@@ -14,9 +15,10 @@ use crate::route::{self, Reason, Route};
 use crate::scalar::{c32, c64};
 use crate::threads::Threads;
 use crate::trace::{self, CallLine, NpuLine, Report};
+use std::cell::Cell;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What belongs to one process: made on first need, never freed.
@@ -81,6 +83,66 @@ pub fn config() -> &'static Config {
                 drop(Box::from_raw(fresh));
                 &*other
             }
+        }
+    }
+}
+
+/// Whose calls a setting holds for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All calls of the process; it goes over the environment.
+    Process,
+    /// Calls of the calling thread; it goes over all others.
+    Thread,
+}
+
+/// What functions set for the process, as [`Settings::bits`].
+static SETTINGS: AtomicU16 = AtomicU16::new(0);
+
+/// Whether any thread ever set something for itself. Until then nobody looks.
+static SCOPED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// What functions set for this thread.
+    static OWN: Cell<Settings> = const { Cell::new(Settings::NONE) };
+}
+
+/// What a call of the calling thread may do to its numbers: as set for the thread, else for the
+/// process, else by the environment.
+pub fn policy() -> Policy {
+    let of_process = Settings::from_bits(SETTINGS.load(Ordering::Relaxed));
+    let policy = of_process.over(config().policy());
+    // A thread that set something sees what it stored itself.
+    if SCOPED.load(Ordering::Relaxed) { OWN.get().over(policy) } else { policy }
+}
+
+/// Sets the compute mode, or with `None` leaves it to the wider scope; returns what was set.
+pub fn set_mode(scope: Scope, mode: Option<Mode>) -> Option<Mode> {
+    set(scope, |settings| settings.mode = mode).mode
+}
+
+/// Sets whether calls are reproducible, or with `None` leaves it to the wider scope; returns
+/// what was set.
+pub fn set_reproducible(scope: Scope, on: Option<bool>) -> Option<bool> {
+    set(scope, |settings| settings.reproducible = on).reproducible
+}
+
+/// Changes the settings of `scope`; returns those before.
+fn set(scope: Scope, change: impl Fn(&mut Settings)) -> Settings {
+    let changed = |mut settings| {
+        change(&mut settings);
+        settings
+    };
+    match scope {
+        Scope::Process => {
+            let update = |bits| Some(changed(Settings::from_bits(bits)).bits());
+            let relaxed = Ordering::Relaxed;
+            let (Ok(before) | Err(before)) = SETTINGS.fetch_update(relaxed, relaxed, update);
+            Settings::from_bits(before)
+        }
+        Scope::Thread => {
+            SCOPED.store(true, Ordering::Relaxed);
+            OWN.replace(changed(OWN.get()))
         }
     }
 }
@@ -193,13 +255,13 @@ pub trait Runs: Kernels {
     /// Whether the NPU path serves the type.
     const SERVED: bool;
     /// Offers the problem to the NPU.
-    fn offer(npu: &Npu, problem: &mut Gemm<'_, Self>) -> Outcome;
+    fn offer(npu: &Npu, problem: &mut Gemm<'_, Self>, policy: Policy) -> Outcome;
 }
 
 impl Runs for f32 {
     const SERVED: bool = true;
-    fn offer(npu: &Npu, problem: &mut Gemm<'_, f32>) -> Outcome {
-        npu.sgemm(problem, config(), threads())
+    fn offer(npu: &Npu, problem: &mut Gemm<'_, f32>, policy: Policy) -> Outcome {
+        npu.sgemm(problem, policy, config(), threads())
     }
 }
 
@@ -207,7 +269,7 @@ macro_rules! cpu_only {
     ($($t:ty),*) => {$(
         impl Runs for $t {
             const SERVED: bool = false;
-            fn offer(_: &Npu, _: &mut Gemm<'_, $t>) -> Outcome {
+            fn offer(_: &Npu, _: &mut Gemm<'_, $t>, _: Policy) -> Outcome {
                 Outcome::declined(Reason::Type)
             }
         }
@@ -218,26 +280,31 @@ cpu_only!(f64, c32, c64);
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
 /// the NPU declines or fails.
 pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
-    let config = config();
+    let (config, policy) = (config(), policy());
     let start = config.verbose.then(Instant::now);
     let shape = (problem.m(), problem.n(), problem.k());
-    let report = run(problem, shape, config);
+    let report = run(problem, shape, policy, config);
     if let Some(start) = start {
         let routine = format!("{}gemm", T::LETTER);
         let time = start.elapsed();
-        trace::call(&CallLine { routine: &routine, shape, report: &report, time });
+        trace::call(&CallLine { routine: &routine, shape, policy, report: &report, time });
     }
     report
 }
 
-fn run<T: Runs>(mut problem: Gemm<'_, T>, shape: (usize, usize, usize), config: &Config) -> Report {
+fn run<T: Runs>(
+    mut problem: Gemm<'_, T>,
+    shape: (usize, usize, usize),
+    policy: Policy,
+    config: &Config,
+) -> Report {
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
     let reason = match route::choose(shape, T::SERVED, config.offload, profile) {
         Route::Cpu(reason) => reason,
         Route::Npu(reason) => match npu() {
             Err(none) => none,
             Ok(npu) => {
-                let outcome = T::offer(npu, &mut problem);
+                let outcome = T::offer(npu, &mut problem, policy);
                 count(&outcome);
                 match outcome.declined {
                     Some(declined) => declined,

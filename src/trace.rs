@@ -4,6 +4,7 @@
 //! had to be retired. Every line is one `write` to standard error.
 
 use crate::config::Level;
+use crate::mode::{Mode, Policy};
 use crate::route::Reason;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct CallLine<'a> {
     pub routine: &'a str,
     /// m, n, k.
     pub shape: (usize, usize, usize),
+    /// What it was allowed; said where it is not the default.
+    pub policy: Policy,
     /// Where it ran and why there.
     pub report: &'a Report,
     /// From the door to the return.
@@ -72,6 +75,13 @@ impl fmt::Display for CallLine<'_> {
         let route = if npu.is_some() { "npu" } else { "cpu" };
         let routine = self.routine;
         write!(f, "NPUBLAS {routine} m={m} n={n} k={k} route={route} reason={reason}")?;
+        let Policy { mode, reproducible } = self.policy;
+        if mode != Mode::default() {
+            write!(f, " mode={}", mode.name())?;
+        }
+        if reproducible {
+            write!(f, " reproducible=on")?;
+        }
         if let Some(npu) = npu {
             write!(
                 f,

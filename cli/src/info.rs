@@ -100,8 +100,19 @@ impl fmt::Display for Info {
 /// Every knob with the value in force.
 fn settings(config: &Config) -> Vec<(&'static str, String)> {
     // Without `..`: a knob that is missing here does not compile.
-    let Config { device, offload, npu_cores, threads, cpu_kernel, verify, profile, verbose, log } =
-        config;
+    let Config {
+        device,
+        offload,
+        npu_cores,
+        threads,
+        cpu_kernel,
+        mode,
+        reproducible,
+        verify,
+        profile,
+        verbose,
+        log,
+    } = config;
     let device = match device {
         Device::Auto => "auto".to_owned(),
         Device::None => "none".to_owned(),
@@ -120,6 +131,8 @@ fn settings(config: &Config) -> Vec<(&'static str, String)> {
         ("NPUBLAS_NPU_CORES", number(npu_cores, "the chip's")),
         ("NPUBLAS_NUM_THREADS", number(threads, "the CPUs this process may use")),
         ("NPUBLAS_CPU_KERNEL", cpu_kernel.clone().unwrap_or("the best there is".to_owned())),
+        ("NPUBLAS_COMPUTE_MODE", mode.name().to_owned()),
+        ("NPUBLAS_REPRODUCIBLE", switch(*reproducible, ["on", "off"])),
         ("NPUBLAS_VERIFY", switch(*verify, ["on", "off"])),
         ("NPUBLAS_PROFILE", profile.clone()),
         ("NPUBLAS_VERBOSE", switch(*verbose, ["1", "0"])),

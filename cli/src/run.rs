@@ -1,6 +1,8 @@
 //! `npublas run`: becomes the program, with the library in front of its own BLAS.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use npublas::mode::Mode;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -21,6 +23,9 @@ pub struct Arguments {
     /// When to use the NPU; `always` overrules the cost model, never the error bound
     #[arg(long, value_enum, value_name = "WHEN")]
     offload: Option<Offload>,
+    /// How exact products on the NPU are to be
+    #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)))]
+    mode: Option<String>,
     /// Print one line per BLAS call on standard error
     #[arg(long)]
     verbose: bool,
@@ -92,6 +97,9 @@ fn command(arguments: &Arguments) -> Result<Command, Error> {
     if let Some(offload) = arguments.offload {
         command.env("NPUBLAS_OFFLOAD", offload.name());
     }
+    if let Some(mode) = &arguments.mode {
+        command.env("NPUBLAS_COMPUTE_MODE", mode);
+    }
     if arguments.verbose {
         command.env("NPUBLAS_VERBOSE", "1");
     }
@@ -121,6 +129,9 @@ fn options(arguments: &Arguments) -> Vec<OsString> {
     let mut options: Vec<OsString> = Vec::new();
     if let Some(offload) = arguments.offload {
         options.extend(["--offload", offload.name()].map(Into::into));
+    }
+    if let Some(mode) = &arguments.mode {
+        options.extend(["--mode".into(), mode.into()]);
     }
     if arguments.verbose {
         options.push("--verbose".into());

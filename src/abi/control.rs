@@ -1,9 +1,28 @@
 //! What npublas offers beyond BLAS: `include/npublas.h` is generated from this file.
 
-use crate::runtime;
+use crate::mode::Mode;
+use crate::runtime::{self, Scope};
 use std::ffi::{c_char, c_int};
 use std::mem;
 use std::ptr;
+
+/// The error bound of a conventional product, and as accurate as one on ordinary data.
+pub const NPUBLAS_MODE_STANDARD: c_int = 0;
+/// The same bound, and more accurate than a conventional product on ordinary data.
+pub const NPUBLAS_MODE_STRICT: c_int = 1;
+/// The error bound of a conventional product and no more.
+pub const NPUBLAS_MODE_FAST: c_int = 2;
+/// A bound by the largest magnitudes of rows and columns: 2^-12*k*max|a|*max|b| in single,
+/// 2^-35*k*max|a|*max|b| in double precision.
+pub const NPUBLAS_MODE_LOW: c_int = 3;
+/// The chip's own half precision where it has it; as NPUBLAS_MODE_LOW elsewhere.
+pub const NPUBLAS_MODE_FP16: c_int = 4;
+
+/// In the place of a setting: there is none. A thread then follows its process, and the process
+/// its environment.
+pub const NPUBLAS_INHERIT: c_int = -1;
+/// Returned for a value that is none of those above; nothing was changed.
+pub const NPUBLAS_BAD_VALUE: c_int = -2;
 
 /// How often what happened since the library was loaded; a forked child goes on counting.
 ///
@@ -75,4 +94,92 @@ pub unsafe extern "C" fn npublas_get_statistics(statistics: *mut Statistics) -> 
         ptr::copy_nonoverlapping((&raw const ours).cast::<u8>(), statistics.cast::<u8>(), size);
     }
     0
+}
+
+/// The compute mode that calls of this thread have now: one of the constants from
+/// NPUBLAS_MODE_STANDARD on. The CPU may compute any call more exactly than its mode asks.
+#[unsafe(no_mangle)]
+pub extern "C" fn npublas_get_compute_mode() -> c_int {
+    runtime::policy().mode as c_int
+}
+
+/// Sets the compute mode of the process, in place of NPUBLAS_COMPUTE_MODE in its environment, to
+/// one of the constants from NPUBLAS_MODE_STANDARD on, or to NPUBLAS_INHERIT. Calls that are
+/// under way are not affected.
+///
+/// Returns what was set before, NPUBLAS_INHERIT if nothing, or NPUBLAS_BAD_VALUE.
+#[unsafe(no_mangle)]
+pub extern "C" fn npublas_set_compute_mode(mode: c_int) -> c_int {
+    exchange(mode, &Mode::ALL, |mode| runtime::set_mode(Scope::Process, mode))
+}
+
+/// Like npublas_set_compute_mode, for calls of the calling thread alone, whatever is set for the
+/// process.
+#[unsafe(no_mangle)]
+pub extern "C" fn npublas_set_compute_mode_local(mode: c_int) -> c_int {
+    exchange(mode, &Mode::ALL, |mode| runtime::set_mode(Scope::Thread, mode))
+}
+
+/// Whether the bits of results of this thread's calls follow from shape and data alone, never
+/// from measured times: 0 or 1.
+#[unsafe(no_mangle)]
+pub extern "C" fn npublas_get_reproducible() -> c_int {
+    runtime::policy().reproducible.into()
+}
+
+/// Sets whether calls of the process are reproducible, in place of NPUBLAS_REPRODUCIBLE in its
+/// environment: 0, 1 or NPUBLAS_INHERIT.
+///
+/// Returns what was set before, NPUBLAS_INHERIT if nothing, or NPUBLAS_BAD_VALUE.
+#[unsafe(no_mangle)]
+pub extern "C" fn npublas_set_reproducible(on: c_int) -> c_int {
+    exchange(on, &[false, true], |on| runtime::set_reproducible(Scope::Process, on))
+}
+
+/// Like npublas_set_reproducible, for calls of the calling thread alone, whatever is set for the
+/// process.
+#[unsafe(no_mangle)]
+pub extern "C" fn npublas_set_reproducible_local(on: c_int) -> c_int {
+    exchange(on, &[false, true], |on| runtime::set_reproducible(Scope::Thread, on))
+}
+
+/// Sets what `code` stands for, the place among `values` or nothing, and returns the code of what
+/// was set before.
+fn exchange<T: Copy + PartialEq>(
+    code: c_int,
+    values: &[T],
+    set: impl FnOnce(Option<T>) -> Option<T>,
+) -> c_int {
+    let place = usize::try_from(code).ok();
+    let wanted = match place.and_then(|place| values.get(place)) {
+        None if code != NPUBLAS_INHERIT => return NPUBLAS_BAD_VALUE,
+        wanted => wanted.copied(),
+    };
+    let before = set(wanted).and_then(|before| values.iter().position(|v| *v == before));
+    before.map_or(NPUBLAS_INHERIT, |place| place as c_int)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_places_of_the_modes() {
+        let codes = [
+            NPUBLAS_MODE_STANDARD,
+            NPUBLAS_MODE_STRICT,
+            NPUBLAS_MODE_FAST,
+            NPUBLAS_MODE_LOW,
+            NPUBLAS_MODE_FP16,
+        ];
+        assert_eq!(codes, Mode::ALL.map(|mode| mode as c_int));
+    }
+
+    #[test]
+    fn codes_that_stand_for_nothing_set_nothing() {
+        for code in [c_int::MIN, -3, NPUBLAS_BAD_VALUE, 5, c_int::MAX] {
+            let set = |_| panic!("{code} was set");
+            assert_eq!(exchange(code, &Mode::ALL, set), NPUBLAS_BAD_VALUE);
+        }
+    }
 }

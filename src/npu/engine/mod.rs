@@ -18,13 +18,15 @@ use super::driver::DriverError;
 use super::guard;
 use super::pool::Lane;
 use super::scheme::Scheme;
-use super::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+use super::scheme::ladder::ladder;
 use super::verify::Challenge;
 use super::{drm, rk3588};
 use crate::config::{Config, Level, Offload};
+use crate::mode::Policy;
 use crate::problem::Gemm;
 use crate::profile::Profile;
 use crate::route::Reason;
+use crate::scalar::Scalar;
 use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
 use flight::{Flight, Landing};
@@ -37,10 +39,6 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
-
-/// The schemes of the default mode, cheapest first. Each is as accurate as a native sgemm or
-/// better wherever the guard accepts it.
-static LADDER: [&Scheme; 2] = [&I_3S8P, &I_4S10P];
 
 /// How long a call waits for a job at most, the jobs of other processes before it included. The
 /// kernel gives every job half a second.
@@ -160,6 +158,7 @@ impl Npu {
     pub fn sgemm(
         &self,
         problem: &mut Gemm<'_, f32>,
+        policy: Policy,
         config: &Config,
         threads: &Threads,
     ) -> Outcome {
@@ -169,7 +168,8 @@ impl Npu {
         if !(problem.alpha.is_finite() && problem.beta.is_finite()) {
             return Outcome::declined(Reason::NonFinite);
         }
-        if LADDER.iter().any(|scheme| problem.k() > scheme.max_k()) {
+        let schemes = ladder(f32::LETTER, policy.mode);
+        if schemes.iter().any(|scheme| problem.k() > scheme.max_k()) {
             return Outcome::declined(Reason::Depth);
         }
         let Some(mut lanes) = self.reserve(config.offload) else {
@@ -182,7 +182,7 @@ impl Npu {
         lanes.iter_mut().for_each(Lane::trim);
 
         let mut troubles = Troubles::default();
-        let (rows, cols) = self.part_size(problem.k(), lanes.len());
+        let (rows, cols) = self.part_size(problem.k(), lanes.len(), schemes);
         let mut total = Outcome { line: NpuLine::default(), left: Vec::new(), declined: None };
         let mut written = false;
         for i in (0..problem.m()).step_by(rows) {
@@ -190,7 +190,7 @@ impl Npu {
                 let rows = i..problem.m().min(i + rows);
                 let cols = j..problem.n().min(j + cols);
                 let mut part = problem.part(i, j, rows.len(), cols.len());
-                match self.part(&mut part, &mut lanes, config, threads, &mut troubles) {
+                match self.part(&mut part, policy, &mut lanes, config, threads, &mut troubles) {
                     Ok((line, left)) => {
                         written |= !covers(&left, rows.len() * cols.len());
                         total.line.add(&line);
@@ -225,12 +225,12 @@ impl Npu {
     }
 
     /// Rows and columns of C that one pass over the device may take: every lane's operands stay
-    /// within [`OPERAND_BYTES`] under the widest scheme of the ladder.
-    fn part_size(&self, k: usize, lanes: usize) -> (usize, usize) {
+    /// within [`OPERAND_BYTES`] under the widest of the schemes.
+    fn part_size(&self, k: usize, lanes: usize, schemes: &[&Scheme]) -> (usize, usize) {
         let limits = self.chip.limits();
         let pitch = k.next_multiple_of(limits.depth_align);
-        let slices = LADDER.iter().map(|s| s.slices).max().unwrap_or(1);
-        let products = LADDER.iter().map(|s| s.products()).max().unwrap_or(1);
+        let slices = schemes.iter().map(|s| s.slices).max().unwrap_or(1);
+        let products = schemes.iter().map(|s| s.products()).max().unwrap_or(1);
         let rows = (OPERAND_BYTES / (pitch * slices)).max(1);
         let cols = OPERAND_BYTES / (pitch * products) * lanes;
         (rows, (cols / limits.col_align * limits.col_align).max(limits.col_align))
@@ -253,6 +253,7 @@ impl Npu {
     fn part(
         &self,
         problem: &mut Gemm<'_, f32>,
+        policy: Policy,
         lanes: &mut [Lane],
         config: &Config,
         threads: &Threads,
@@ -267,8 +268,9 @@ impl Npu {
             return Err(Reason::Busy);
         }
         let lanes = &mut free[..];
+        let schemes = ladder(f32::LETTER, policy.mode);
         let col_align = self.chip.limits().col_align;
-        if !headroom::is_there((m, n, k), &LADDER, col_align, threads.count()) {
+        if !headroom::is_there((m, n, k), schemes, col_align, threads.count()) {
             return Err(Reason::Memory);
         }
         let (rows, cols) = (Lines::new(problem.a), Lines::new(problem.b.t()));
@@ -278,7 +280,7 @@ impl Npu {
             return Err(Reason::NonFinite);
         }
 
-        for &scheme in &LADDER {
+        for &scheme in schemes {
             let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
             let challenge = Challenge::draw(n, scheme.groups.len());
             let buffers =
@@ -293,7 +295,8 @@ impl Npu {
             };
             let (packed_cols, vectors) = packer.columns(cols, &col_scans);
             let (packed_rows, expected) = packer.rows(rows, &row_scans, &vectors);
-            if !guard::accepts(scheme, &packed_rows.stats, &packed_cols.stats, k) {
+            let proven = || guard::accepts(scheme, &packed_rows.stats, &packed_cols.stats, k);
+            if policy.mode.is_guarded() && !proven() {
                 for (lane, pair) in lanes.iter_mut().zip(buffers) {
                     pair.give_back(lane);
                 }

@@ -5,6 +5,7 @@
 //! product per [`Group`], and joins the sums; it does not know which scheme it runs.
 
 pub mod float;
+pub mod ladder;
 pub mod ozaki_int8;
 
 /// Most digit planes that a scheme may have: what single precision needs.

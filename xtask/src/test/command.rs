@@ -56,12 +56,13 @@ fn info_with_a_device(bench: &Bench<'_>) -> Result<()> {
 fn run_on_the_simulator(bench: &Bench<'_>) -> Result<()> {
     const PRODUCT: &str =
         "import numpy as np; a = np.ones((96, 96), np.float32); assert ((a @ a) == 96).all()";
-    let run = ["run", "--sim", "--offload", "always", "--verbose", "--"];
+    let run = ["run", "--sim", "--offload", "always", "--mode", "strict", "--verbose", "--"];
     let mut command = installed(bench, "npublas", &run);
     command.arg(&bench.python).args(["-c", PRODUCT]);
     let said = keep(bench, &command)?.succeeded()?.text;
     let calls = Call::in_text(&said);
     ensure!(calls.len() == 1 && calls[0].on_npu(), "it said:\n{said}");
+    ensure!(said.contains(" mode=strict "), "the mode is missing:\n{said}");
     Ok(())
 }
 
