@@ -10,22 +10,10 @@ use common::data::{FAMILIES, Operands, Rng, operands};
 use common::emulation::Emulation;
 use common::oracle::{self, Slices, exact};
 use npublas::npu::guard::accepts;
-use npublas::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P, finish};
-use npublas::npu::scheme::{Group, Scheme};
+use npublas::npu::scheme::ozaki_int8::{I_3S6P, I_3S8P, I_4S10P};
+use npublas::npu::scheme::{Real, Scheme};
 
 const SCHEMES: [(&Scheme, &Slices); 2] = [(&I_3S8P, &oracle::I_3S8P), (&I_4S10P, &oracle::I_4S10P)];
-
-/// Three slices and the six heaviest products: cheap to make wrong.
-static I_3S6P: Scheme = Scheme {
-    name: "I-3s6p",
-    slices: 3,
-    groups: &[
-        Group { weight: 2, first: 1, count: 1 },
-        Group { weight: 3, first: 1, count: 2 },
-        Group { weight: 4, first: 1, count: 3 },
-    ],
-    guard_shift: 8,
-};
 
 fn bits(c: &[f32]) -> Vec<u32> {
     c.iter().map(|c| c.to_bits()).collect()
@@ -36,7 +24,7 @@ fn bits(c: &[f32]) -> Vec<u32> {
 fn check_bound(values: &[f64], it: &Operands, what: &str) -> f64 {
     let mut worst = 0f64;
     for (entry, (exact, &value)) in exact(it).iter().zip(values).enumerate() {
-        let c = finish(1.0, value, 0.0, None);
+        let c = f32::finish(1.0, value, 0.0, None);
         if c.is_infinite() {
             let reach = exact.value.0.abs() + exact.bound();
             assert!(reach > f64::from(f32::MAX), "{what}: entry {entry} overflows");
@@ -102,7 +90,7 @@ fn a_lost_digit_product_shows() {
                         }
                     }
                 });
-                let c: Vec<f32> = values.iter().map(|&v| finish(1.0, v, 0.0, None)).collect();
+                let c: Vec<f32> = values.iter().map(|&v| f32::finish(1.0, v, 0.0, None)).collect();
                 assert_ne!(bits(&c), right, "{}: product ({p}, {q})", scheme.name);
             }
         }

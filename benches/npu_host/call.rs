@@ -8,10 +8,10 @@ use npublas::npu::engine::lines::Lines;
 use npublas::npu::engine::operands::{self, OperandBuffers, Packed, Packer};
 use npublas::npu::engine::plan::{Block, Plan};
 use npublas::npu::engine::results::Results;
-use npublas::npu::guard::{self, LineScan};
+use npublas::npu::guard;
 use npublas::npu::rk3588::Rk3588;
-use npublas::npu::scheme::Scheme;
-use npublas::npu::scheme::ozaki_int8::{self, I_3S8P};
+use npublas::npu::scheme::ozaki_int8::I_3S8P;
+use npublas::npu::scheme::{LineScan, Scheme};
 use npublas::npu::verify::{Challenge, Projection};
 use npublas::threads::Threads;
 
@@ -78,12 +78,12 @@ impl Call {
         }
     }
 
-    pub fn scan(&self) -> (Vec<LineScan>, Vec<LineScan>) {
+    pub fn scan(&self) -> (Vec<LineScan<f32>>, Vec<LineScan<f32>>) {
         let scan = |lines| operands::scan(lines, self.n, &self.threads);
         (scan(self.rows()), scan(self.cols()))
     }
 
-    pub fn pack(&self, scans: &(Vec<LineScan>, Vec<LineScan>)) -> Prepared {
+    pub fn pack(&self, scans: &(Vec<LineScan<f32>>, Vec<LineScan<f32>>)) -> Prepared {
         let packer = self.packer();
         let (cols, vectors) = packer.columns(self.cols(), &scans.1);
         let (rows, expected) = packer.rows(self.rows(), &scans.0, &vectors);
@@ -110,9 +110,9 @@ impl Call {
 
     /// Digit planes of one line.
     pub fn planes(&self, line: &[f32]) -> Vec<i8> {
-        let exponent = ozaki_int8::exponent(LineScan::of(line).max_abs, SCHEME.slices);
-        let mut planes = vec![0; SCHEME.slices * self.plan.pitch];
-        ozaki_int8::split(line, exponent, SCHEME.slices, self.plan.pitch, &mut planes);
+        let exponent = SCHEME.exponent(line, &LineScan::of(line));
+        let mut planes = vec![0; SCHEME.planes() * self.plan.pitch];
+        SCHEME.split(line, exponent, self.plan.pitch, &mut planes);
         planes
     }
 

@@ -3,8 +3,8 @@
 use super::call::{Call, Prepared, SCHEME};
 use npublas::npu::driver::Buffer;
 use npublas::npu::engine::plan::Block;
-use npublas::npu::guard::{LineScan, LineStats};
-use npublas::npu::scheme::ozaki_int8;
+use npublas::npu::guard::LineStats;
+use npublas::npu::scheme::{LineScan, Real};
 use npublas::npu::verify;
 use std::hint::black_box;
 
@@ -34,12 +34,12 @@ pub fn loops<'a>(
     it: &'a Prepared,
     device: &'a [(Block, Box<dyn Buffer>)],
 ) -> Vec<Loop<'a>> {
-    let (n, plan, slices) = (call.n, &call.plan, SCHEME.slices);
+    let (n, plan, slices) = (call.n, &call.plan, SCHEME.planes());
     let (pitch, groups) = (plan.pitch, SCHEME.groups.len());
     let len = slices * pitch;
     let lines = move || call.a.chunks_exact(n);
     let scan = LineScan { max_abs: 1.0, finite: true, nonzeros: n };
-    let exponent = ozaki_int8::exponent(1.0, slices);
+    let exponent = SCHEME.exponent(&[1.0], &scan);
     let planes = call.planes(&call.a[..n]);
     let packer = call.packer();
     let strip_pitch = packer.line_pitch();
@@ -94,7 +94,7 @@ pub fn loops<'a>(
         4 + slices,
         Box::new(move || {
             lines().for_each(|line| {
-                ozaki_int8::split(line, exponent, slices, pitch, &mut out);
+                SCHEME.split(line, exponent, pitch, &mut out);
                 black_box(&out);
             });
         }),
@@ -193,7 +193,7 @@ pub fn loops<'a>(
         8 * groups + 12,
         Box::new(move || {
             (0..n).for_each(|_| {
-                ozaki_int8::join(SCHEME, black_box(&sums), 5, &it.cols.exponents, &mut joined);
+                SCHEME.join(black_box(&sums), 5, &it.cols.exponents, &mut joined);
                 black_box(&joined);
             });
         }),
@@ -205,7 +205,7 @@ pub fn loops<'a>(
         1,
         12,
         Box::new(move || {
-            (0..n).for_each(|_| ozaki_int8::finish_row(0.7, black_box(&first), 0.0, &mut c));
+            (0..n).for_each(|_| f32::finish_row(0.7, black_box(&first), 0.0, &mut c));
             black_box(&c);
         }),
     );
@@ -218,7 +218,7 @@ pub fn loops<'a>(
         Box::new(move || {
             (0..n).for_each(|_| {
                 c.fill(0.5);
-                ozaki_int8::finish_row(0.7, black_box(&values), 0.5, &mut c);
+                f32::finish_row(0.7, black_box(&values), 0.5, &mut c);
             });
             black_box(&c);
         }),

@@ -63,7 +63,7 @@ impl Challenge {
     /// Turns the projections of a tile of B into what rows of A meet in [`expect`]; `u` is laid
     /// out like digit planes of pitch `pitch`.
     pub fn combine(&self, scheme: &Scheme, u: &[u64], pitch: usize) -> Projection {
-        assert!(u.len() == scheme.slices * pitch && self.rho.len() == scheme.groups.len());
+        assert!(u.len() == scheme.planes() * pitch && self.rho.len() == scheme.groups.len());
         let mut v = vec![0u64; u.len()];
         for (group, &rho) in scheme.groups.iter().zip(&self.rho) {
             for (p, q) in group.products() {
@@ -208,7 +208,7 @@ mod tests {
                     state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
                     (state >> 24) as i8
                 };
-                (0..lines).map(|_| (0..scheme.slices * pitch).map(|_| line()).collect()).collect()
+                (0..lines).map(|_| (0..scheme.planes() * pitch).map(|_| line()).collect()).collect()
             };
             let (rows, cols) = (planes(rows), planes(cols));
             Product { scheme, pitch, rows, cols }
@@ -232,7 +232,7 @@ mod tests {
         /// must show.
         fn challenge(&self, first: usize, i: usize) -> (Challenge, u64) {
             let challenge = Challenge::draw(first + self.cols.len() + 2, self.scheme.groups.len());
-            let mut u = vec![0; self.scheme.slices * self.pitch];
+            let mut u = vec![0; self.scheme.planes() * self.pitch];
             for (j, col) in self.cols.iter().enumerate() {
                 challenge.add_column(first + j, col, &mut u);
             }

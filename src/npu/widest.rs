@@ -82,27 +82,29 @@ impl Width {
 }
 
 /// Defines `fn name(…)` that runs the `#[inline(always)]` function after `=>`, compiled for the
-/// widest [`Width`] that this CPU has.
+/// widest [`Width`] that this CPU has. It may have one type parameter with one bound.
 ///
 /// The body is ordinary portable code, so all versions give the same bits; all that changes is
 /// how many elements one instruction takes.
 macro_rules! widest {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? => $body:path;
+        $vis:vis fn $name:ident $(<$generic:ident: $bound:path>)? (
+            $($arg:ident: $ty:ty),* $(,)?
+        ) $(-> $ret:ty)? => $body:path;
     ) => {
         $(#[$meta])*
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 use $crate::npu::widest::Width;
 
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                fn avx512 $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
                     $body($($arg),*)
                 }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? {
+                fn avx2 $(<$generic: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
                     $body($($arg),*)
                 }
                 if Width::Avx512.is_usable() {

@@ -1,9 +1,8 @@
 //! The library's way from operands to results, with plain loops in place of the device.
 
 use super::data::Operands;
-use npublas::npu::guard::{LineScan, LineStats, accepts};
-use npublas::npu::scheme::Scheme;
-use npublas::npu::scheme::ozaki_int8::{exponent, finish_row, join, split};
+use npublas::npu::guard::{LineStats, accepts};
+use npublas::npu::scheme::{LineScan, Real, Scheme};
 
 /// A row or column, as the engine prepares it.
 pub struct Line {
@@ -16,16 +15,16 @@ impl Line {
     pub fn new(scheme: &Scheme, line: &[f32]) -> Line {
         let scan = LineScan::of(line);
         assert!(scan.finite);
-        let exponent = exponent(scan.max_abs, scheme.slices);
+        let exponent = scheme.exponent(line, &scan);
         let pitch = line.len().next_multiple_of(32);
-        let mut planes = vec![0x55; scheme.slices * pitch];
-        split(line, exponent, scheme.slices, pitch, &mut planes);
+        let mut planes = vec![0x55; scheme.planes() * pitch];
+        scheme.split(line, exponent, pitch, &mut planes);
         let stats = LineStats::of(line, &scan, exponent, scheme, &planes, pitch);
         Line { exponent, planes, stats }
     }
 
     pub fn plane(&self, scheme: &Scheme, p: usize) -> &[i8] {
-        let pitch = self.planes.len() / scheme.slices;
+        let pitch = self.planes.len() / scheme.planes();
         &self.planes[(p - 1) * pitch..p * pitch]
     }
 }
@@ -81,14 +80,14 @@ impl<'a> Emulation<'a> {
         for (i, values) in values.chunks_mut(self.cols.len()).enumerate() {
             let mut sums = self.sums(i);
             change(i, &mut sums);
-            join(self.scheme, &sums, self.rows[i].exponent, &exponents, values);
+            self.scheme.join(&sums, self.rows[i].exponent, &exponents, values);
         }
         values
     }
 
     pub fn sgemm(&self, alpha: f32, beta: f32, c: &[f32]) -> Vec<f32> {
         let mut c = c.to_vec();
-        finish_row(alpha, &self.product(), beta, &mut c);
+        f32::finish_row(alpha, &self.product(), beta, &mut c);
         c
     }
 }

@@ -12,7 +12,7 @@ use crate::npu::scheme::Scheme;
 const SMALL_THINGS: usize = 1 << 20;
 
 /// Bytes per line of an operand: what packing finds out about it, twice while strips are joined.
-const PER_LINE: usize = 256;
+const PER_LINE: usize = 512;
 
 /// Narrowest tile of C whose rows each get a projection.
 const TILE: usize = 1024;
@@ -36,10 +36,10 @@ fn needed(
     col_align: usize,
     threads: usize,
 ) -> usize {
-    let per_depth = STRIP * size_of::<f32>() + scheme.slices * (col_align + 3 * size_of::<u64>());
+    let per_depth = STRIP * size_of::<f32>() + scheme.planes() * (col_align + 3 * size_of::<u64>());
     let scratch = threads * (k + 64) * per_depth;
     let tiles = n.div_ceil(TILE) + 1;
-    let projections = tiles * (2 * m + scheme.slices * k) * size_of::<u64>();
+    let projections = tiles * (2 * m + scheme.planes() * k) * size_of::<u64>();
     scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
 }
 

@@ -229,7 +229,7 @@ impl Npu {
     fn part_size(&self, k: usize, lanes: usize, schemes: &[&Scheme]) -> (usize, usize) {
         let limits = self.chip.limits();
         let pitch = k.next_multiple_of(limits.depth_align);
-        let slices = schemes.iter().map(|s| s.slices).max().unwrap_or(1);
+        let slices = schemes.iter().map(|s| s.planes()).max().unwrap_or(1);
         let products = schemes.iter().map(|s| s.products()).max().unwrap_or(1);
         let rows = (OPERAND_BYTES / (pitch * slices)).max(1);
         let cols = OPERAND_BYTES / (pitch * products) * lanes;

@@ -8,9 +8,9 @@ use super::plan::Plan;
 use super::transpose::STRIP;
 use crate::npu::chip::Chip;
 use crate::npu::driver::Buffer;
-use crate::npu::guard::{LineScan, LineStats};
+use crate::npu::guard::LineStats;
 use crate::npu::pool::Lane;
-use crate::npu::scheme::{Scheme, ozaki_int8};
+use crate::npu::scheme::{LineScan, Scheme};
 use crate::npu::verify::{self, Challenge, Projection};
 use crate::threads::Threads;
 use std::sync::Mutex;
@@ -42,7 +42,7 @@ pub struct Packed {
 }
 
 /// Scans every line of an operand.
-pub fn scan(lines: Lines<'_>, count: usize, threads: &Threads) -> Vec<LineScan> {
+pub fn scan(lines: Lines<'_>, count: usize, threads: &Threads) -> Vec<LineScan<f32>> {
     let strips = threads.map(count.div_ceil(STRIP), Vec::new, |scratch, strip| {
         let range = strip * STRIP..count.min((strip + 1) * STRIP);
         let mut scans = Vec::with_capacity(range.len());
@@ -91,16 +91,16 @@ impl Packer<'_> {
     }
 
     /// Splits one line into `planes`; returns its exponent and statistics.
-    fn split(&self, line: &[f32], scan: &LineScan, planes: &mut [i8]) -> (i32, LineStats) {
+    fn split(&self, line: &[f32], scan: &LineScan<f32>, planes: &mut [i8]) -> (i32, LineStats) {
         let pitch = self.plan.pitch;
-        let exponent = ozaki_int8::exponent(scan.max_abs, self.scheme.slices);
-        ozaki_int8::split(line, exponent, self.scheme.slices, pitch, planes);
+        let exponent = self.scheme.exponent(line, scan);
+        self.scheme.split(line, exponent, pitch, planes);
         (exponent, LineStats::of(line, scan, exponent, self.scheme, planes, pitch))
     }
 
     /// Packs B, whose columns are `lines`, into the buffers of every share that needs them.
     /// Returns what it found and, per tile, what rows of A must meet.
-    pub fn columns(&self, lines: Lines<'_>, scans: &[LineScan]) -> (Packed, Vec<Projection>) {
+    pub fn columns(&self, lines: Lines<'_>, scans: &[LineScan<f32>]) -> (Packed, Vec<Projection>) {
         let plan = self.plan;
         // A strip is as wide as the chip's alignment, so that it is contiguous in every tile.
         let align = self.chip.limits().col_align;
@@ -136,7 +136,7 @@ impl Packer<'_> {
     fn column_strip(
         &self,
         lines: Lines<'_>,
-        scans: &[LineScan],
+        scans: &[LineScan<f32>],
         range: std::ops::Range<usize>,
         at: (usize, usize),
         projection: &Mutex<Vec<u64>>,
@@ -194,7 +194,7 @@ impl Packer<'_> {
     pub fn rows(
         &self,
         lines: Lines<'_>,
-        scans: &[LineScan],
+        scans: &[LineScan<f32>],
         vectors: &[Projection],
     ) -> (Packed, Vec<u64>) {
         let (plan, m) = (self.plan, scans.len());

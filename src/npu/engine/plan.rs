@@ -92,7 +92,7 @@ impl Plan {
         }
         Plan {
             pitch,
-            a_pitch: scheme.slices * pitch,
+            a_pitch: scheme.planes() * pitch,
             sections,
             tiles,
             block_rows: max_rows,
@@ -188,8 +188,8 @@ fn split(
         pieces(total, total.div_ceil(lanes).next_multiple_of(align), align)
     };
     let (by_rows, by_cols) = (by(m, 1), by(n, align));
-    let copied_by_rows = m * scheme.slices + by_rows.len() * n * scheme.products();
-    let copied_by_cols = by_cols.len() * m * scheme.slices + n * scheme.products();
+    let copied_by_rows = m * scheme.planes() + by_rows.len() * n * scheme.products();
+    let copied_by_cols = by_cols.len() * m * scheme.planes() + n * scheme.products();
     let cols = match by_rows.len().cmp(&by_cols.len()) {
         std::cmp::Ordering::Equal => copied_by_cols <= copied_by_rows,
         order => order.is_lt(),

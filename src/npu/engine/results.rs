@@ -3,7 +3,7 @@
 use super::plan::{Block, Plan};
 use crate::mat::MatMut;
 use crate::npu::driver::Buffer;
-use crate::npu::scheme::{Scheme, ozaki_int8};
+use crate::npu::scheme::{Real, Scheme};
 use crate::npu::verify::Challenge;
 use crate::npu::widest::widest;
 use crate::threads::Threads;
@@ -85,7 +85,7 @@ impl Results<'_> {
         }
         values.resize(n, 0.0);
         let col_exponents = &self.col_exponents[cols.clone()];
-        ozaki_int8::join(self.scheme, sums, self.row_exponents[row], col_exponents, values);
+        self.scheme.join(sums, self.row_exponents[row], col_exponents, values);
         new.resize(n, 0.0);
         let at = |j: usize| c.at(row, cols.start + j);
         if self.beta != 0.0 {
@@ -94,7 +94,7 @@ impl Results<'_> {
                 *old = unsafe { at(j).read() };
             }
         }
-        ozaki_int8::finish_row(self.alpha, values, self.beta, new);
+        f32::finish_row(self.alpha, values, self.beta, new);
         if c.col_stride() == 1 {
             // SAFETY: the n elements from the first one on lie side by side in C, which the view
             // promises to be writable; every row of every tile is collected by one ticket at a

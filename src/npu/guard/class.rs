@@ -1,7 +1,7 @@
 //! Classes of lines of similar size, and the extremes of their statistics.
 
 use super::{LineStats, STEPS, THRESHOLDS};
-use crate::npu::scheme::MAX_SLICES;
+use crate::npu::scheme::MAX_PLANES;
 
 /// Most classes per operand.
 const CLASSES: usize = 16;
@@ -20,7 +20,7 @@ pub(super) struct Class {
     /// Largest bound of ‖X‖₁.
     pub norm: u128,
     /// Largest ‖d_p‖₂, rounded up, of the planes that meet a dropped product.
-    pub roots: [u64; MAX_SLICES],
+    pub roots: [u64; MAX_PLANES],
     /// Whether any line was rounded.
     pub inexact: bool,
 }
@@ -91,7 +91,7 @@ mod tests {
             counts: std::array::from_fn(|p| size / (p as u32 + 1)),
             nonzeros,
             norm: u128::from(size) * 3,
-            roots: [0, 0, u64::from(size), 0],
+            roots: std::array::from_fn(|p| if p == 2 { u64::from(size) } else { 0 }),
             inexact: size.is_multiple_of(7),
         }
     }

@@ -1,16 +1,15 @@
 //! The proof, per call, that a scheme's result meets the error bound of a conventional GEMM.
 //!
 //! For every entry of A·B the emulated value differs from the exact one by at most
-//! `k_eff · u · (|A||B|)_ij` with u = 2^-24 and `k_eff` the smaller number of non-zeros of row i
-//! and column j. (The promise has `k_eff + 2`; the rest is for the final roundings.) [`accepts`]
+//! `k_eff · u · (|A||B|)_ij` with u = 2^-p, p the precision of the type (24 or 53), and `k_eff`
+//! the smaller number of non-zeros of row i and column j. (The promise has `k_eff + 2`; the rest is for the final roundings.) [`accepts`]
 //! proves that for all entries at once from statistics of the lines, in integers that depend on
 //! no order, and rounds every step against itself. `false` only means: not proven.
 //!
 //! # Units
 //!
-//! Let a row be scaled by 2^e and a column by 2^f, see
-//! [`exponent`](super::scheme::ozaki_int8::exponent), and let x, y be scaled elements, X, Y
-//! their roundings to integers of s digits. Everything is counted in units of 2^(-e-f).
+//! Let a row be scaled by 2^e and a column by 2^f, see [`Scheme::exponent`], and let x, y be
+//! scaled elements, X, Y their roundings to integers of s digits. Everything is counted in units of 2^(-e-f).
 //!
 //! **Error.** With |x - X| ≤ q_i, |y - Y| ≤ q_j (1/2, or 0 for a line that is exact),
 //! |Σ xy - Σ XY| ≤ q_i ‖Y‖₁ + q_j ‖X‖₁ + q_i q_j k_eff. Digit products that the scheme drops
@@ -19,9 +18,12 @@
 //! **Magnitude.** F = trunc(|x| / 256^(s-1)) is the element over the unit of the leading digit,
 //! an integer of 0 … 127. So Σ |x||y| ≥ 256^(2s-2) Σ F F' ≥ 2^(16(s-1)) L.
 //!
-//! **Test.** E ≤ k_eff · 2^-24 · 2^(16(s-1)) · L, that is **E ≤ k_eff · L · 2^σ with
-//! σ = 16(s-1) - 24**: 8 for three slices, 24 for four ([`Scheme::guard_shift`]). E is given
-//! 2^-40 of itself on top.
+//! **Test.** E ≤ k_eff · 2^-p · 2^(16(s-1)) · L, that is **E ≤ k_eff · L · 2^σ with
+//! σ = 16(s-1) - p**: 8 for three slices of single precision, 24 for four; 43 for seven of
+//! double precision, 59 for eight. E is given 2^-40 of itself on top.
+//!
+//! With s = 8 and k = 2^22 the greatest numbers are ‖X‖₁ < 2^85, E < 2^88 and
+//! 4 k_eff L 2^σ < 2^118: a u128 holds them all.
 //!
 //! F comes from the element itself. The leading digit rounds to nearest and may exceed it
 //! (elements of 32640 facing zeros: accepted with |d_1|, and wrong by 132360 u where 36001 u are
@@ -40,7 +42,8 @@
 mod class;
 mod stats;
 
-pub use stats::{LineScan, LineStats};
+pub use super::scheme::LineScan;
+pub use stats::LineStats;
 
 use super::scheme::Scheme;
 use class::{Class, classes};
@@ -81,7 +84,13 @@ pub fn accepts(scheme: &Scheme, a: &[LineStats], b: &[LineStats], k: usize) -> b
     })
 }
 
-/// 4 E (1 + 2^-40), rounded up, and 4 k_eff L 2^σ for the lines of two classes.
+/// σ. Below 0 for two slices, of which nothing is ever proven but that a result is exact.
+fn shift(scheme: &Scheme) -> i32 {
+    16 * (scheme.planes() as i32 - 1) - scheme.precision as i32
+}
+
+/// 4 E (1 + 2^-40), rounded up, and 4 k_eff L 2^σ for the lines of two classes; both times 2^-σ
+/// where σ is below 0.
 fn bounds(scheme: &Scheme, row: &Class, col: &Class, k: u32) -> (u128, u128) {
     let (row_inexact, col_inexact) = (u128::from(row.inexact), u128::from(col.inexact));
     let pairs = row.max_nonzeros.min(col.max_nonzeros) as u128;
@@ -89,13 +98,15 @@ fn bounds(scheme: &Scheme, row: &Class, col: &Class, k: u32) -> (u128, u128) {
         2 * row_inexact * col.norm + 2 * col_inexact * row.norm + row_inexact * col_inexact * pairs;
     for (p, q) in scheme.dropped() {
         let product = u128::from(row.roots[p - 1]) * u128::from(col.roots[q - 1]);
-        error += (4 * product) << (8 * (2 * scheme.slices - p - q));
+        error += (4 * product) << (8 * (2 * scheme.planes() - p - q));
     }
     let needed = error + error.div_ceil(1 << 40);
     let pairs = row.min_nonzeros.min(col.min_nonzeros) as u128;
-    let proven =
-        (4 * pairs * u128::from(overlap(&row.counts, &col.counts, k))) << scheme.guard_shift;
-    (needed, proven)
+    let proven = 4 * pairs * u128::from(overlap(&row.counts, &col.counts, k));
+    match shift(scheme) {
+        up @ 0.. => (needed, proven << up),
+        down => (needed << -down, proven),
+    }
 }
 
 /// L for two lines with these counts, k at most [`MAX_K`].
@@ -114,7 +125,8 @@ fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
+    use crate::npu::scheme::MAX_PLANES;
+    use crate::npu::scheme::ozaki_int8::{I_2S3P, I_3S8P, I_4S10P, I_7S28P, I_8S36P, SCHEMES};
 
     /// Counts of a line whose F are these.
     fn counts(line: &[u8]) -> [u32; THRESHOLDS.len()] {
@@ -123,9 +135,8 @@ mod tests {
 
     #[test]
     fn shifts_are_those_of_the_derivation() {
-        for scheme in [&I_3S8P, &I_4S10P] {
-            assert_eq!(scheme.guard_shift as usize, 16 * (scheme.slices - 1) - 24);
-        }
+        let shifts = [-8, 8, 8, 24, 11, 43, 59];
+        assert_eq!(SCHEMES.map(shift), shifts);
         assert_eq!(STEPS.iter().sum::<u32>(), 90);
     }
 
@@ -165,22 +176,50 @@ mod tests {
 
     #[test]
     fn bounds_of_one_pair_by_hand() {
-        let class = |inexact, nonzeros, norm, roots| Class {
+        let class = |inexact, nonzeros, norm, roots: &[u64]| Class {
             counts: [2; THRESHOLDS.len()],
             min_nonzeros: nonzeros,
             max_nonzeros: nonzeros + 1,
             norm,
-            roots,
+            roots: std::array::from_fn(|p| roots.get(p).copied().unwrap_or(0)),
             inexact,
         };
-        let (row, col) = (class(true, 5, 1000, [0, 0, 7, 0]), class(true, 3, 2000, [0, 0, 11, 0]));
+        let (row, col) = (class(true, 5, 1000, &[0, 0, 7]), class(true, 3, 2000, &[0, 0, 11]));
         // 4E = 2·2000 + 2·1000 + 4 + 4·7·11; L = 90² · (2 + 2 - 3).
         assert_eq!(bounds(&I_3S8P, &row, &col, 3), (6312 + 1, (4 * 3 * 8100) << 8));
-        let exact = class(false, 5, 1000, [0; 4]);
+        let exact = class(false, 5, 1000, &[]);
         assert_eq!(bounds(&I_3S8P, &exact, &col, 3).0, 2000 + 1);
-        let (row, col) = (class(false, 5, 0, [0, 2, 3, 5]), class(false, 5, 0, [0, 7, 11, 13]));
+        let (row, col) = (class(false, 5, 0, &[0, 2, 3, 5]), class(false, 5, 0, &[0, 7, 11, 13]));
         let dropped = ((2 * 13 + 3 * 11 + 5 * 7) << 16) + ((3 * 13 + 5 * 11) << 8) + 5 * 13;
         assert_eq!(bounds(&I_4S10P, &row, &col, 3), (4 * dropped + 1, (4 * 5 * 8100) << 24));
+        let (row, col) = (class(true, 5, 1000, &[0, 7]), class(false, 3, 2000, &[0, 11]));
+        assert_eq!(bounds(&I_2S3P, &row, &col, 3), ((4000 + 4 * 77 + 1) << 8, 4 * 3 * 8100));
+        let last = class(false, 3, 0, &[0, 0, 0, 0, 0, 0, 11]);
+        let dropped = (4 * 7 * 11u128) << (8 * (14 - 2 - 7));
+        assert_eq!(
+            bounds(&I_7S28P, &row, &last, 3),
+            (dropped + dropped.div_ceil(1 << 40), (4 * 3 * 8100) << 43)
+        );
+    }
+
+    #[test]
+    fn the_longest_lines_do_not_overflow() {
+        let k = 1 << 22;
+        let class = Class {
+            counts: [k as u32; THRESHOLDS.len()],
+            min_nonzeros: k,
+            max_nonzeros: k,
+            norm: (k as u128) << 63,
+            roots: [128 * 2048; MAX_PLANES],
+            inexact: true,
+        };
+        for scheme in SCHEMES {
+            let (needed, proven) = bounds(scheme, &class, &class, k as u32);
+            assert!(needed > 0 && proven >= 8100u128 << 44, "{}", scheme.name);
+        }
+        let (needed, proven) = bounds(&I_8S36P, &class, &class, k as u32);
+        assert_eq!(proven, (4 * 8100u128) << (44 + 59));
+        assert!(needed >= 4u128 << 85 && needed < proven);
     }
 
     #[test]

@@ -1,42 +1,114 @@
 //! Numeric schemes: how many int8 products stand for one floating-point product, in what order,
 //! with what bound.
 //!
-//! A scheme is a value. The engine packs `slices` digit planes of each operand, runs one int8
-//! product per [`Group`], and joins the sums; it does not know which scheme it runs.
+//! A scheme is a value. The engine packs the digit planes of each operand, runs one int8 product
+//! per [`Group`], and joins the sums; it does not know which scheme it runs. Whatever differs
+//! between kinds of schemes is decided here, by [`Numbers`].
 
-pub mod float;
+mod finish;
+pub mod fixed;
 pub mod ladder;
 pub mod ozaki_int8;
+pub mod real;
+mod scan;
 
-/// Most digit planes that a scheme may have: what single precision needs.
-pub const MAX_SLICES: usize = 4;
+pub use real::Real;
+pub use scan::LineScan;
+
+use std::ops::RangeInclusive;
+
+/// Most planes that a scheme may have.
+pub const MAX_PLANES: usize = 8;
 
 /// Greatest number of int8 products whose sum surely fits an int32: each is at most 2^14, and
 /// 131071 · 2^14 < 2^31. A device task takes no more of a [`Group`], all its products counted.
 pub const MAX_INT32_TERMS: usize = 131_071;
 
-/// A slice scheme: `slices` balanced radix-256 digits per element, and the digit products kept.
+/// How elements become int8 numbers, which products of these are kept, and for what precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scheme {
     /// Name in traces and documents.
     pub name: &'static str,
-    /// Digit planes per operand, at most [`MAX_SLICES`]; plane 1 holds the leading digits.
-    pub slices: usize,
+    /// What an element becomes.
+    pub numbers: Numbers,
     /// The kept products by weight, heaviest first.
     pub groups: &'static [Group],
-    /// Bits by which the guard's lower bound is scaled, see [`crate::npu::guard`].
-    pub guard_shift: u32,
+    /// Bits of precision of the type whose conventional product the guard measures this scheme
+    /// against: 24 or 53.
+    pub precision: u32,
+}
+
+/// What an element becomes: one int8 number per plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// So many balanced radix-256 digits; plane 1 holds the leading ones. See [`ozaki_int8`].
+    Digits(usize),
 }
 
 impl Scheme {
-    /// The weight of the last group, the unit of the joined sum.
-    pub fn last_weight(&self) -> usize {
-        self.groups.last().map_or(2, |group| group.weight)
+    /// Planes per operand line, at most [`MAX_PLANES`].
+    pub fn planes(&self) -> usize {
+        match self.numbers {
+            Numbers::Digits(slices) => slices,
+        }
     }
 
-    /// Number of kept digit products.
+    /// Number of kept products.
     pub fn products(&self) -> usize {
         self.groups.iter().map(|g| g.count).sum()
+    }
+
+    /// Greatest inner dimension for which [`Scheme::join`] is exact up to its one rounding.
+    pub fn max_k(&self) -> usize {
+        match self.numbers {
+            Numbers::Digits(_) => ozaki_int8::max_k(self.groups),
+        }
+    }
+
+    /// The exponent by which `line`, whose scan is `scan`, is scaled before it is split. It
+    /// depends on the whole line and on nothing else; 0 for a line of zeros. The line is finite.
+    pub fn exponent<R: Real>(&self, _line: &[R], scan: &LineScan<R>) -> i32 {
+        match self.numbers {
+            Numbers::Digits(slices) => ozaki_int8::exponent(scan.max_abs, slices),
+        }
+    }
+
+    /// Splits one line of finite elements into planes: plane p (1-based) goes to
+    /// `planes[(p - 1) * pitch..]`, `line.len()` numbers and zeros up to `pitch`.
+    ///
+    /// `exponent` is the line's own [`Scheme::exponent`], or a smaller one. The bits do not
+    /// depend on whether the thread flushes subnormal numbers.
+    ///
+    /// # Panics
+    /// Where the digits of the scheme are more than the type has bits.
+    pub fn split<R: Real>(&self, line: &[R], exponent: i32, pitch: usize, planes: &mut [i8]) {
+        match self.numbers {
+            Numbers::Digits(slices) => ozaki_int8::split(line, exponent, slices, pitch, planes),
+        }
+    }
+
+    /// Joins the group sums of one row of C into the floating-point product, before α and β.
+    ///
+    /// `sums[g * cols + j]` is the exact sum of group g at column j of `cols = out.len()`;
+    /// `row_exponent` and `col_exponents[j]` are those of the lines. `out[j]` becomes the
+    /// value, rounded to f64 once; see [`ozaki_int8::join`] for the formula of digits. Sums that
+    /// no device should return give some number, never a panic.
+    pub fn join(&self, sums: &[i64], row_exponent: i32, col_exponents: &[i32], out: &mut [f64]) {
+        match self.numbers {
+            Numbers::Digits(slices) => {
+                ozaki_int8::join(self.groups, slices, sums, row_exponent, col_exponents, out);
+            }
+        }
+    }
+
+    /// Whether every value that [`Scheme::join`] gives for lines with such exponents, over the
+    /// inner dimension `k`, is zero or a normal and finite number; then its scaling is exact.
+    ///
+    /// Always so for lines of single precision.
+    pub fn in_range(&self, rows: RangeInclusive<i32>, cols: RangeInclusive<i32>, k: usize) -> bool {
+        match self.numbers {
+            Numbers::Digits(slices) => ozaki_int8::in_range(self.groups, slices, rows, cols, k),
+        }
     }
 
     /// Whether no group keeps the product A_p · B_q.
@@ -47,17 +119,9 @@ impl Scheme {
 
     /// The (p, q) of the products that no group keeps.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let all = (1..=self.slices).flat_map(|p| (1..=self.slices).map(move |q| (p, q)));
+        let planes = self.planes();
+        let all = (1..=planes).flat_map(move |p| (1..=planes).map(move |q| (p, q)));
         all.filter(|&(p, q)| self.drops(p, q))
-    }
-
-    /// Greatest inner dimension whose joined sum surely fits an i64: every digit product is at
-    /// most 2^14 in magnitude.
-    pub fn max_k(&self) -> usize {
-        let last = self.last_weight();
-        let per_term: u128 =
-            self.groups.iter().map(|g| (g.count as u128) << (14 + 8 * (last - g.weight))).sum();
-        (i64::MAX as u128 / per_term.max(1)) as usize
     }
 }
 
@@ -83,23 +147,27 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::ozaki_int8::{I_3S8P, I_4S10P};
+    use super::ozaki_int8::{I_3S8P, I_4S10P, SCHEMES};
 
     #[test]
     fn dropped_products_are_those_of_the_names() {
         assert!(I_3S8P.dropped().eq([(3, 3)]));
         assert!(I_4S10P.dropped().eq([(2, 4), (3, 3), (3, 4), (4, 2), (4, 3), (4, 4)]));
-        for (scheme, kept) in [(&I_3S8P, 8), (&I_4S10P, 10)] {
-            assert_eq!(scheme.products(), kept);
-            assert_eq!(scheme.dropped().count(), scheme.slices * scheme.slices - kept);
+        for scheme in SCHEMES {
+            let planes = scheme.planes();
+            assert_eq!(scheme.name, format!("I-{planes}s{}p", scheme.products()));
+            assert_eq!(scheme.dropped().count(), planes * planes - scheme.products());
         }
     }
 
     #[test]
     fn joined_sums_fit_up_to_max_k() {
-        // |T| ≤ k · 2^38.02.
+        // |T| ≤ k · 2^38.02 in one half; k · 2^40.1 and 2^40.4 in the lower of two.
         for scheme in [&I_3S8P, &I_4S10P] {
             assert!((1 << 24..1 << 25).contains(&scheme.max_k()), "{}", scheme.max_k());
+        }
+        for scheme in SCHEMES {
+            assert!(scheme.max_k() >= 1 << 22, "{}: {}", scheme.name, scheme.max_k());
         }
     }
 }
