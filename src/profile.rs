@@ -1,5 +1,29 @@
 //! The cost model: what a product costs on the CPU and on the NPU of a machine.
 
+/// A product as the cost model sees it: `C = A·B` of m × n by an inner dimension of k.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Product {
+    /// m, n, k in elements.
+    pub shape: (usize, usize, usize),
+    /// Bytes of a real number.
+    pub bytes: usize,
+    /// Real numbers per element: 2 where the elements are complex.
+    pub parts: usize,
+}
+
+/// The integer products that stand for one real product on the NPU.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recipe {
+    /// int8 planes per operand.
+    pub planes: usize,
+    /// int8 products.
+    pub products: usize,
+    /// int32 results per element of C.
+    pub outputs: usize,
+    /// Most products that are summed in one result.
+    pub deepest: usize,
+}
+
 /// Constants of the cost model for one machine, all in seconds, bytes and operations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Profile {
@@ -61,27 +85,30 @@ impl Profile {
         [&Profile::RK3588].into_iter().find(|p| p.name == name)
     }
 
-    /// Predicted seconds of an sgemm on the CPU.
-    pub fn cpu_seconds(&self, m: usize, n: usize, k: usize) -> f64 {
-        let [m, n, k] = [m, n, k].map(|x| x as f64);
-        2.0 * m * n * k / self.cpu_sgemm
-            + self.cpu_passes * (m * k + k * n + m * n) * 4.0 / self.cpu_bandwidth
+    /// Predicted seconds of a product on the CPU.
+    pub fn cpu_seconds(&self, product: &Product) -> f64 {
+        let (m, n, k) = product.shape;
+        let [m, n, k, bytes, parts] = [m, n, k, product.bytes, product.parts].map(|x| x as f64);
+        let flops = 2.0 * m * n * k * parts * parts;
+        let moved = (m * k + k * n + m * n) * parts * bytes;
+        flops / (self.cpu_sgemm * 4.0 / bytes) + self.cpu_passes * moved / self.cpu_bandwidth
     }
 
-    /// Predicted seconds of an sgemm on the NPU with the 3-slice, 8-product scheme, host and
-    /// device work overlapping block by block.
-    pub fn npu_seconds(&self, m: usize, n: usize, k: usize) -> f64 {
-        const SLICES: f64 = 3.0;
-        const GROUPS: [f64; 4] = [1.0, 2.0, 3.0, 2.0];
+    /// Predicted seconds of a product on the NPU, host and device work overlapping block by
+    /// block.
+    pub fn npu_seconds(&self, product: &Product, recipe: &Recipe) -> f64 {
+        // Every element of B takes part as often as it has parts, see `npu::scheme::element`.
+        let (m, n, k) = product.shape;
+        let [m, n, k] = [m, n * product.parts, k * product.parts].map(|x| x as f64);
+        let Recipe { planes, products, outputs, deepest } = *recipe;
+        let [planes, products, outputs, deepest, bytes] =
+            [planes, products, outputs, deepest, product.bytes].map(|x| x as f64);
         // CPU cycles per operand element: statistics, quantisation, digits, layout; and per
-        // element of C: recombination of four outputs.
-        const SPLIT_CYCLES: f64 = 1.4 + 0.14 * SLICES + 0.5;
-        const JOIN_CYCLES: f64 = 1.2 + 0.3 * GROUPS.len() as f64;
-        let [m, n, k] = [m, n, k].map(|x| x as f64);
-        let rows = (self.resident / (k * GROUPS[2])).clamp(8.0, 1022.0);
+        // element of C: recombination of the outputs.
+        let split_cycles = 1.4 + 0.14 * planes + 0.5;
+        let join_cycles = 1.2 + 0.3 * outputs;
+        let rows = (self.resident / (k * deepest)).clamp(8.0, 1022.0);
         let blocks = (m / rows).ceil();
-        let products: f64 = GROUPS.iter().sum();
-        let outputs = GROUPS.len() as f64;
         let operands = m * k + k * n;
 
         let mac = products * m * n * k / (self.cores * self.macs_per_core);
@@ -90,10 +117,10 @@ impl Profile {
         let overhead = self.submit + self.task * outputs * blocks / self.cores;
         let device = mac.max((pulled + written) / self.npu_bandwidth) + overhead;
 
-        let split_bytes = operands * (4.0 + SLICES);
-        let join_bytes = written + m * n * 4.0;
-        let cycles = operands * SPLIT_CYCLES + m * n * JOIN_CYCLES + written / 4.0 * 0.3;
-        let sync = (operands * SLICES + written) / self.sync_bandwidth;
+        let split_bytes = operands * (bytes + planes);
+        let join_bytes = written + m * n * bytes;
+        let cycles = operands * split_cycles + m * n * join_cycles + written / 4.0 * 0.3;
+        let sync = (operands * planes + written) / self.sync_bandwidth;
         let host =
             ((split_bytes + join_bytes) / self.cpu_bandwidth).max(cycles / self.cpu_cycles) + sync;
         let dram = (pulled + written + split_bytes + join_bytes) / self.dram_bandwidth;

@@ -1,7 +1,7 @@
 //! The decision CPU or NPU: a pure function of the shape, the policy and a cost profile.
 
 use crate::config::Offload;
-use crate::profile::Profile;
+use crate::profile::{Product, Profile, Recipe};
 use std::fmt;
 
 /// Where a call runs.
@@ -24,8 +24,6 @@ pub enum Reason {
     Faster,
     /// The cost model expects the CPU to be faster.
     Small,
-    /// The NPU path does not serve this element type.
-    Type,
     /// No usable device.
     NoDevice,
     /// All contexts of the device are taken by other calls, or other processes keep it busy.
@@ -34,6 +32,8 @@ pub enum Reason {
     Retired,
     /// An operand, α or β is infinite or NaN.
     NonFinite,
+    /// Products of the operands may overflow or be subnormal in double precision.
+    Range,
     /// No scheme of the ladder proves the error bound for these data.
     Guard,
     /// The inner dimension exceeds what the schemes can sum exactly.
@@ -53,11 +53,11 @@ impl fmt::Display for Reason {
             Reason::Always => "always",
             Reason::Faster => "faster",
             Reason::Small => "small",
-            Reason::Type => "type",
             Reason::NoDevice => "no-device",
             Reason::Busy => "busy",
             Reason::Retired => "retired",
             Reason::NonFinite => "non-finite",
+            Reason::Range => "range",
             Reason::Guard => "guard",
             Reason::Depth => "depth",
             Reason::Memory => "memory",
@@ -67,23 +67,23 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Decides for a product of m × k by k × n. `served` says whether the NPU path knows the
-/// element type at all.
+/// Decides for a product. `recipe` says what the NPU would do, and is asked only when it matters.
 pub fn choose(
-    (m, n, k): (usize, usize, usize),
-    served: bool,
+    product: &Product,
+    recipe: impl FnOnce() -> Recipe,
     offload: Offload,
     profile: &Profile,
 ) -> Route {
+    let (m, n, k) = product.shape;
     match offload {
         Offload::Never => Route::Cpu(Reason::Never),
-        _ if !served => Route::Cpu(Reason::Type),
         Offload::Always => Route::Npu(Reason::Always),
         // The cheapest test first: nothing this small ever pays, and small calls are counted in
         // nanoseconds.
         Offload::Auto if m < 32 || n < 32 || k < 32 => Route::Cpu(Reason::Small),
         Offload::Auto => {
-            if profile.npu_seconds(m, n, k) < profile.margin * profile.cpu_seconds(m, n, k) {
+            let npu = profile.npu_seconds(product, &recipe());
+            if npu < profile.margin * profile.cpu_seconds(product) {
                 Route::Npu(Reason::Faster)
             } else {
                 Route::Cpu(Reason::Small)
@@ -96,8 +96,23 @@ pub fn choose(
 mod tests {
     use super::*;
 
+    /// 3 slices and 8 products, 7 slices and 28.
+    const SINGLE: Recipe = Recipe { planes: 3, products: 8, outputs: 4, deepest: 3 };
+    const DOUBLE: Recipe = Recipe { planes: 7, products: 28, outputs: 7, deepest: 7 };
+
     fn auto(m: usize, n: usize, k: usize) -> Route {
-        choose((m, n, k), true, Offload::Auto, &Profile::RK3588)
+        let product = Product { shape: (m, n, k), bytes: 4, parts: 1 };
+        choose(&product, || SINGLE, Offload::Auto, &Profile::RK3588)
+    }
+
+    /// Where squares begin to go to the NPU.
+    fn crossover(bytes: usize, parts: usize, recipe: Recipe) -> usize {
+        let goes = |n: &usize| {
+            let product = Product { shape: (*n, *n, *n), bytes, parts };
+            let route = choose(&product, || recipe, Offload::Auto, &Profile::RK3588);
+            route == Route::Npu(Reason::Faster)
+        };
+        (64..2048).step_by(16).find(goes).unwrap_or(usize::MAX)
     }
 
     #[test]
@@ -110,17 +125,23 @@ mod tests {
 
     #[test]
     fn the_square_crossover_is_where_the_model_puts_it() {
-        // 3s8p costs a third more products than 3s6p, whose published crossover is 192 pipelined.
-        let crossover =
-            (64..1024).step_by(16).find(|&n| auto(n, n, n) == Route::Npu(Reason::Faster));
-        assert!(crossover.is_some_and(|n| (192..=384).contains(&n)), "{crossover:?}");
+        // Published for 3s6p, 7s28p and their complex forms, pipelined and in series: 192 to 288,
+        // 240 to 544, 128 to 192, 128 to 384. 3s8p costs a third more products than 3s6p, and the
+        // margin is ours.
+        let found = [(4, 1, SINGLE), (8, 1, DOUBLE), (4, 2, SINGLE), (8, 2, DOUBLE)]
+            .map(|(bytes, parts, recipe)| crossover(bytes, parts, recipe));
+        assert!((192..=384).contains(&found[0]), "{found:?}");
+        assert!((240..=704).contains(&found[1]), "{found:?}");
+        assert!((96..=256).contains(&found[2]), "{found:?}");
+        assert!((128..=512).contains(&found[3]), "{found:?}");
     }
 
     #[test]
-    fn the_policy_overrules_the_model_but_not_the_type() {
-        let of = |offload, served| choose((8, 8, 8), served, offload, &Profile::RK3588);
-        assert_eq!(of(Offload::Always, true), Route::Npu(Reason::Always));
-        assert_eq!(of(Offload::Always, false), Route::Cpu(Reason::Type));
-        assert_eq!(of(Offload::Never, true), Route::Cpu(Reason::Never));
+    fn the_policy_overrules_the_model() {
+        let product = Product { shape: (8, 8, 8), bytes: 4, parts: 1 };
+        let of = |offload| choose(&product, || SINGLE, offload, &Profile::RK3588);
+        assert_eq!(of(Offload::Always), Route::Npu(Reason::Always));
+        assert_eq!(of(Offload::Never), Route::Cpu(Reason::Never));
+        assert_eq!(of(Offload::Auto), Route::Cpu(Reason::Small));
     }
 }

@@ -8,11 +8,10 @@
 use crate::config::{Config, Level};
 use crate::cpu::{self, Kernels};
 use crate::mode::{Mode, Policy, Settings};
-use crate::npu::engine::{Npu, Outcome};
+use crate::npu::engine::{self, Element, Npu, Outcome, Terms};
 use crate::problem::Gemm;
 use crate::profile::Profile;
 use crate::route::{self, Reason, Route};
-use crate::scalar::{c32, c64};
 use crate::threads::Threads;
 use crate::trace::{self, CallLine, NpuLine, Report};
 use std::cell::Cell;
@@ -251,31 +250,8 @@ pub fn statistics() -> Statistics {
 }
 
 /// An element type whose products this library runs.
-pub trait Runs: Kernels {
-    /// Whether the NPU path serves the type.
-    const SERVED: bool;
-    /// Offers the problem to the NPU.
-    fn offer(npu: &Npu, problem: &mut Gemm<'_, Self>, policy: Policy) -> Outcome;
-}
-
-impl Runs for f32 {
-    const SERVED: bool = true;
-    fn offer(npu: &Npu, problem: &mut Gemm<'_, f32>, policy: Policy) -> Outcome {
-        npu.sgemm(problem, policy, config(), threads())
-    }
-}
-
-macro_rules! cpu_only {
-    ($($t:ty),*) => {$(
-        impl Runs for $t {
-            const SERVED: bool = false;
-            fn offer(_: &Npu, _: &mut Gemm<'_, $t>, _: Policy) -> Outcome {
-                Outcome::declined(Reason::Type)
-            }
-        }
-    )*};
-}
-cpu_only!(f64, c32, c64);
+pub trait Runs: Kernels + Element {}
+impl<T: Kernels + Element> Runs for T {}
 
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
 /// the NPU declines or fails.
@@ -283,7 +259,7 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
     let (config, policy) = (config(), policy());
     let start = config.verbose.then(Instant::now);
     let shape = (problem.m(), problem.n(), problem.k());
-    let report = run(problem, shape, policy, config);
+    let report = run(problem, policy, config);
     if let Some(start) = start {
         let routine = format!("{}gemm", T::LETTER);
         let time = start.elapsed();
@@ -292,26 +268,24 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
     report
 }
 
-fn run<T: Runs>(
-    mut problem: Gemm<'_, T>,
-    shape: (usize, usize, usize),
-    policy: Policy,
-    config: &Config,
-) -> Report {
+fn run<T: Runs>(mut problem: Gemm<'_, T>, policy: Policy, config: &Config) -> Report {
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-    let reason = match route::choose(shape, T::SERVED, config.offload, profile) {
+    let product = engine::product(&problem);
+    let recipe = || engine::recipe::<T>(policy.mode);
+    let reason = match route::choose(&product, recipe, config.offload, profile) {
         Route::Cpu(reason) => reason,
         Route::Npu(reason) => match npu() {
             Err(none) => none,
             Ok(npu) => {
-                let outcome = T::offer(npu, &mut problem, policy);
+                let terms = Terms { policy, config, threads: threads() };
+                let outcome = npu.gemm(&mut problem, &terms);
                 count(&outcome);
                 match outcome.declined {
                     Some(declined) => declined,
                     None => {
-                        for block in &outcome.left {
-                            let (i, j) = (block.rows.start, block.cols.start);
-                            on_cpu(problem.part(i, j, block.rows.len(), block.cols.len()));
+                        for area in outcome.left.iter().chain(&outcome.spared) {
+                            let (i, j) = (area.rows.start, area.cols.start);
+                            on_cpu(problem.part(i, j, area.rows.len(), area.cols.len()));
                         }
                         return Report { reason, npu: Some(outcome.line) };
                     }

@@ -53,6 +53,8 @@ pub struct NpuLine {
     pub retried: u64,
     /// Blocks of C that the CPU computed because the device failed twice.
     pub repaired: u64,
+    /// Rows and columns of C that the CPU computed because of what is in the operands.
+    pub spared: u64,
 }
 
 impl NpuLine {
@@ -65,6 +67,7 @@ impl NpuLine {
         self.tasks += other.tasks;
         self.retried += other.retried;
         self.repaired += other.repaired;
+        self.spared += other.spared;
     }
 }
 
@@ -85,8 +88,8 @@ impl fmt::Display for CallLine<'_> {
         if let Some(npu) = npu {
             write!(
                 f,
-                " scheme={} jobs={} tasks={} retried={} repaired={}",
-                npu.scheme, npu.jobs, npu.tasks, npu.retried, npu.repaired
+                " scheme={} jobs={} tasks={} retried={} repaired={} spared={}",
+                npu.scheme, npu.jobs, npu.tasks, npu.retried, npu.repaired, npu.spared
             )?;
         }
         write!(f, " ms={:.3}", self.time.as_secs_f64() * 1e3)

@@ -4,6 +4,7 @@ use super::memory::Memory;
 use npublas::MatRef;
 use npublas::mat::MatMut;
 use npublas::npu::driver::Buffer;
+use npublas::npu::engine::area::Spared;
 use npublas::npu::engine::lines::Lines;
 use npublas::npu::engine::operands::{self, OperandBuffers, Packed, Packer};
 use npublas::npu::engine::plan::{Block, Plan};
@@ -16,6 +17,8 @@ use npublas::npu::verify::{Challenge, Projection};
 use npublas::threads::Threads;
 
 pub const SCHEME: &Scheme = &I_3S8P;
+
+static NOTHING: Spared = Spared { rows: Vec::new(), cols: Vec::new() };
 
 /// The operands of a call, row-major, and everything that is known before the device works.
 #[derive(Debug)]
@@ -58,13 +61,13 @@ impl Call {
     }
 
     /// The rows of A, contiguous.
-    pub fn rows(&self) -> Lines<'_> {
-        Lines::new(MatRef::from_row_major(&self.a, self.n, self.n, self.n))
+    pub fn rows(&self) -> Lines<'_, f32> {
+        Lines::of_a(MatRef::from_row_major(&self.a, self.n, self.n, self.n), false)
     }
 
     /// The columns of B, whose elements are a row apart.
-    pub fn cols(&self) -> Lines<'_> {
-        Lines::new(MatRef::from_row_major(&self.b, self.n, self.n, self.n).t())
+    pub fn cols(&self) -> Lines<'_, f32> {
+        Lines::of_b(MatRef::from_row_major(&self.b, self.n, self.n, self.n), false)
     }
 
     pub fn packer(&self) -> Packer<'_> {
@@ -79,7 +82,7 @@ impl Call {
     }
 
     pub fn scan(&self) -> (Vec<LineScan<f32>>, Vec<LineScan<f32>>) {
-        let scan = |lines| operands::scan(lines, self.n, &self.threads);
+        let scan = |lines| operands::scan(lines, &self.threads);
         (scan(self.rows()), scan(self.cols()))
     }
 
@@ -94,7 +97,7 @@ impl Call {
         guard::accepts(SCHEME, &it.rows.stats, &it.cols.stats, self.n)
     }
 
-    pub fn results<'a>(&'a self, it: &'a Prepared, beta: f32) -> Results<'a> {
+    pub fn results<'a>(&'a self, it: &'a Prepared, beta: f32) -> Results<'a, f32> {
         Results {
             scheme: SCHEME,
             plan: &self.plan,
@@ -103,6 +106,7 @@ impl Call {
             verify: true,
             row_exponents: &it.rows.exponents,
             col_exponents: &it.cols.exponents,
+            spared: &NOTHING,
             alpha: 1.0,
             beta,
         }

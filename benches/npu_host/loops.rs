@@ -63,7 +63,7 @@ pub fn loops<'a>(
             black_box(&mut to);
         }),
     );
-    let mut scratch = Vec::new();
+    let mut scratch = Default::default();
     add(
         "gather",
         Part::Rest,

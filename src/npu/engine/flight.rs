@@ -1,6 +1,7 @@
 //! Keeps the cores busy: submits blocks, waits for them, has them collected, and submits once
 //! more what came back wrong.
 
+use super::area::Spared;
 use super::operands::OperandBuffers;
 use super::plan::{Block, Plan, Share};
 use super::results::Results;
@@ -9,6 +10,7 @@ use crate::mat::MatMut;
 use crate::npu::chip::{Chip, Task};
 use crate::npu::driver::{Buffer, DriverError, Job, TaskRef};
 use crate::npu::pool::Lane;
+use crate::npu::scheme::Element;
 use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
 use std::collections::VecDeque;
@@ -85,14 +87,15 @@ pub struct Landing {
 
 impl<'a> Flight<'a> {
     /// Prepares the share of a lane: writes the register commands of all its blocks and hands
-    /// operands and commands to the device. On failure the buffers, which no job knows yet, go
-    /// back to the system.
+    /// operands and commands to the device. No block owes a row that is spared. On failure the
+    /// buffers, which no job knows yet, go back to the system.
     pub fn prepare(
         lane: &'a mut Lane,
         chip: &dyn Chip,
         plan: &'a Plan,
         share: &Share,
         operands: OperandBuffers,
+        spared: &Spared,
         patience: Duration,
         log: Level,
     ) -> Result<Flight<'a>, DriverError> {
@@ -128,7 +131,7 @@ impl<'a> Flight<'a> {
             .enumerate()
             .map(|(block, b)| Attempt {
                 block,
-                rows: b.block.rows.clone().collect(),
+                rows: b.block.rows.clone().filter(|&row| !spared.has_row(row)).collect(),
                 second: false,
                 due: Instant::now(),
             })
@@ -167,7 +170,12 @@ impl<'a> Flight<'a> {
 
     /// Waits for the oldest block on the device and has it collected. `false` when there is
     /// none.
-    pub fn land(&mut self, results: &Results<'_>, c: &MatMut<'_, f32>, threads: &Threads) -> bool {
+    pub fn land<T: Element>(
+        &mut self,
+        results: &Results<'_, T>,
+        c: &MatMut<'_, T>,
+        threads: &Threads,
+    ) -> bool {
         let Some(attempt) = self.flying.pop_front() else { return false };
         let BlockTasks { block, slot, .. } = &self.blocks[attempt.block];
         let Some(buffer) = &self.slots[*slot] else {

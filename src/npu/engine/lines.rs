@@ -1,66 +1,151 @@
-//! Operands as lines: rows of A, columns of B, each as contiguous numbers.
+//! Operands as lines of real numbers: rows of A, columns of B.
 
 use super::transpose::{DEPTH, STRIP, Tile, transpose};
 use crate::mat::MatRef;
-use std::ops::Range;
+use crate::npu::scheme::Element;
+use std::ops::{Neg, Range};
 
-/// An operand whose lines are the rows of a view: A itself, or the transpose of B.
-#[derive(Debug, Clone, Copy)]
-pub struct Lines<'a> {
-    mat: MatRef<'a, f32>,
+/// An operand as lines of real numbers. Of complex operands a row of A is one line, a column of
+/// B two; see [`crate::npu::scheme::element`].
+#[derive(Debug)]
+pub struct Lines<'a, T> {
+    /// Its rows are the lines, or pairs of lines.
+    mat: MatRef<'a, T>,
+    /// Whether the elements stand for their conjugates.
+    conj: bool,
+    side: Side,
 }
 
-impl<'a> Lines<'a> {
-    /// The rows of `mat` as lines.
-    pub fn new(mat: MatRef<'a, f32>) -> Self {
-        Lines { mat }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
+impl<T> Clone for Lines<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Lines<'_, T> {}
+
+/// Scratch of [`Lines::visit`].
+#[derive(Debug)]
+pub struct Scratch<T: Element> {
+    /// Elements of a strip of a strided operand, line by line.
+    gathered: Vec<T>,
+    /// Real numbers of one line that do not lie in memory as they are wanted.
+    line: Vec<T::Real>,
+}
+
+impl<T: Element> Default for Scratch<T> {
+    fn default() -> Self {
+        Scratch { gathered: Vec::new(), line: Vec::new() }
+    }
+}
+
+impl<'a, T: Element> Lines<'a, T> {
+    /// The rows of A, or of its conjugate.
+    pub fn of_a(a: MatRef<'a, T>, conj: bool) -> Self {
+        Lines { mat: a, conj, side: Side::A }
+    }
+
+    /// The columns of B, or of its conjugate.
+    pub fn of_b(b: MatRef<'a, T>, conj: bool) -> Self {
+        Lines { mat: b.t(), conj, side: Side::B }
+    }
+
+    /// Number of lines.
+    pub fn count(&self) -> usize {
+        self.mat.rows() * self.per_row()
     }
 
     /// Numbers per line.
     pub fn length(&self) -> usize {
-        self.mat.cols()
+        self.mat.cols() * T::PARTS
     }
 
-    /// Calls `each(index, line)` for the lines of `range`, in order. `scratch` is used where
-    /// the numbers of a line are not contiguous in memory.
+    fn per_row(&self) -> usize {
+        if self.side == Side::B { T::PARTS } else { 1 }
+    }
+
+    /// Calls `each(index, line)` for the lines of `range`, in order. Pairs of lines are not
+    /// parted. `scratch` is used where the numbers of a line are not contiguous in memory.
     pub fn visit(
         &self,
         range: Range<usize>,
-        scratch: &mut Vec<f32>,
-        mut each: impl FnMut(usize, &[f32]),
+        scratch: &mut Scratch<T>,
+        mut each: impl FnMut(usize, &[T::Real]),
     ) {
-        let len = self.length();
+        let per_row = self.per_row();
+        debug_assert!(range.start.is_multiple_of(per_row) && range.end.is_multiple_of(per_row));
+        let len = self.mat.cols();
+        let rows = range.start / per_row..range.end / per_row;
+        let Scratch { gathered, line } = scratch;
         if self.mat.col_stride() == 1 {
-            for i in range {
+            for i in rows {
                 // SAFETY: with a column stride of 1 the elements (i, 0..len) are adjacent, and
                 // the view promises that they are readable and not written meanwhile.
-                each(i, unsafe { std::slice::from_raw_parts(self.mat.at(i, 0), len) });
+                let row = unsafe { std::slice::from_raw_parts(self.mat.at(i, 0), len) };
+                self.show(i, row, line, &mut each);
             }
             return;
         }
-        for first in range.clone().step_by(STRIP) {
-            let count = STRIP.min(range.end - first);
-            scratch.resize(STRIP * len.next_multiple_of(DEPTH), 0.0);
-            let pitch = self.gather(first, count, scratch);
+        for first in rows.clone().step_by(STRIP) {
+            let count = STRIP.min(rows.end - first);
+            gathered.resize(STRIP * len.next_multiple_of(DEPTH), T::ZERO);
+            let pitch = self.gather(first, count, gathered);
             for i in 0..count {
-                each(first + i, &scratch[i * pitch..][..len]);
+                self.show(first + i, &gathered[i * pitch..][..len], line, &mut each);
             }
         }
     }
 
-    /// Copies `count` lines from `first` on, at most a strip, to `out`; returns the numbers from
-    /// one line to the next there.
-    fn gather(&self, first: usize, count: usize, out: &mut [f32]) -> usize {
-        let pitch = self.length().next_multiple_of(DEPTH);
-        let mut tile: Tile = [[0.0; STRIP]; DEPTH];
-        for start in (0..self.length()).step_by(DEPTH) {
-            let depth = DEPTH.min(self.length() - start);
+    /// Calls `each` for the lines that a row of elements makes.
+    fn show(
+        &self,
+        row: usize,
+        elements: &[T],
+        line: &mut Vec<T::Real>,
+        each: &mut impl FnMut(usize, &[T::Real]),
+    ) {
+        let parts = T::parts(elements);
+        match self.side {
+            _ if T::PARTS == 1 => each(row, parts),
+            Side::A if !self.conj => each(row, parts),
+            Side::A => {
+                arrange(parts, line, |re, im| [re, -im]);
+                each(row, line);
+            }
+            Side::B if self.conj => {
+                arrange(parts, line, |re, im| [re, im]);
+                each(2 * row, line);
+                arrange(parts, line, |re, im| [-im, re]);
+                each(2 * row + 1, line);
+            }
+            Side::B => {
+                arrange(parts, line, |re, im| [re, -im]);
+                each(2 * row, line);
+                arrange(parts, line, |re, im| [im, re]);
+                each(2 * row + 1, line);
+            }
+        }
+    }
+
+    /// Copies `count` rows of elements from `first` on, at most a strip, to `out`; returns the
+    /// elements from one row to the next there.
+    fn gather(&self, first: usize, count: usize, out: &mut [T]) -> usize {
+        let len = self.mat.cols();
+        let pitch = len.next_multiple_of(DEPTH);
+        let mut tile: Tile<T> = [[T::ZERO; STRIP]; DEPTH];
+        for start in (0..len).step_by(DEPTH) {
+            let depth = DEPTH.min(len - start);
             for (l, across) in tile.iter_mut().enumerate().take(depth) {
                 let from = self.mat.at(first, start + l);
                 if count == STRIP && self.mat.row_stride() == 1 {
                     // SAFETY: the elements (first + i, start + l) of a whole strip lie side by
                     // side inside the view, which promises that they are readable.
-                    *across = unsafe { from.cast::<[f32; STRIP]>().read() };
+                    *across = unsafe { from.cast::<[T; STRIP]>().read() };
                     continue;
                 }
                 for (i, number) in across.iter_mut().enumerate().take(count) {
@@ -72,5 +157,65 @@ impl<'a> Lines<'a> {
             transpose(&tile, &mut out[start..], pitch);
         }
         pitch
+    }
+}
+
+/// Puts the parts of complex numbers in another order, or gives them other signs.
+fn arrange<R: Copy + Neg<Output = R>>(
+    parts: &[R],
+    line: &mut Vec<R>,
+    how: impl Fn(R, R) -> [R; 2],
+) {
+    line.clear();
+    line.extend(parts.as_chunks::<2>().0.iter().flat_map(|&[re, im]| how(re, im)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::{Scalar, c32};
+
+    /// Σ over the numbers of a row of A and a line of B is the part of the product that it
+    /// should be, for every stride and conjugation.
+    #[test]
+    fn lines_multiply_like_complex_numbers() {
+        let number = |i: usize| c32::new((i * 7 % 11) as f32 - 5.0, (i * 5 % 13) as f32 - 6.0);
+        for (m, n, k) in [(1, 1, 1), (3, 35, 17), (34, 2, 40)] {
+            let a: Vec<c32> = (0..m * k).map(number).collect();
+            let b: Vec<c32> = (0..k * n).map(|i| number(i + 99)).collect();
+            for ways in 0..16 {
+                let [row_a, row_b, conj_a, conj_b] = [1, 2, 4, 8].map(|bit| ways & bit != 0);
+                let view = |data, rows, cols, row_major| match row_major {
+                    true => MatRef::from_row_major(data, rows, cols, cols),
+                    false => MatRef::from_col_major(data, rows, cols, rows),
+                };
+                let (a, b) = (view(&a, m, k, row_a), view(&b, k, n, row_b));
+                let collect = |lines: Lines<'_, c32>| {
+                    let mut all = Vec::new();
+                    lines.visit(0..lines.count(), &mut Scratch::default(), |i, line| {
+                        assert_eq!(i, all.len());
+                        all.push(line.to_vec());
+                    });
+                    all
+                };
+                let rows = collect(Lines::of_a(a, conj_a));
+                let cols = collect(Lines::of_b(b, conj_b));
+                assert_eq!((rows.len(), cols.len()), (m, 2 * n));
+                for i in 0..m {
+                    for j in 0..n {
+                        let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum();
+                        let found =
+                            c32::new(dot(&rows[i], &cols[2 * j]), dot(&rows[i], &cols[2 * j + 1]));
+                        let sum = (0..k).fold(c32::ZERO, |sum, l| {
+                            // SAFETY: inside both views.
+                            let (x, y) = unsafe { (*a.at(i, l), *b.at(l, j)) };
+                            sum + if conj_a { x.conj() } else { x }
+                                * if conj_b { y.conj() } else { y }
+                        });
+                        assert_eq!(found, sum);
+                    }
+                }
+            }
+        }
     }
 }

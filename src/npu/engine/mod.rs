@@ -4,6 +4,7 @@
 //! C is written only when its sums are proven to be what the device was told to compute. What
 //! the device does not deliver is handed back for the CPU.
 
+pub mod area;
 mod flight;
 mod headroom;
 mod health;
@@ -17,25 +18,26 @@ use super::chip::Chip;
 use super::driver::DriverError;
 use super::guard;
 use super::pool::Lane;
-use super::scheme::Scheme;
+pub use super::scheme::Element;
 use super::scheme::ladder::ladder;
+use super::scheme::{LineScan, Real, Scheme};
 use super::verify::Challenge;
 use super::{drm, rk3588};
 use crate::config::{Config, Level, Offload};
-use crate::mode::Policy;
+use crate::mode::{Mode, Policy};
 use crate::problem::Gemm;
-use crate::profile::Profile;
+use crate::profile::{Product, Profile, Recipe};
 use crate::route::Reason;
-use crate::scalar::Scalar;
 use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
+use area::{Area, Spared, runs};
 use flight::{Flight, Landing};
 use health::{Health, Troubles};
 use lines::Lines;
 use operands::{OperandBuffers, Packer};
 use plan::Plan;
 use results::Results;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -60,30 +62,46 @@ pub struct Npu {
     closing: AtomicBool,
 }
 
-/// What the NPU made of a call.
-#[derive(Debug)]
+/// What holds for a call beside the problem itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// What may be done to its numbers.
+    pub policy: Policy,
+    /// What the user asked for.
+    pub config: &'a Config,
+    /// Who helps.
+    pub threads: &'a Threads,
+}
+
+/// What the NPU made of a call. The areas do not overlap, and none of them was written.
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// What was done.
     pub line: NpuLine,
-    /// Blocks of C that were not written and that the CPU must compute.
-    pub left: Vec<Block>,
+    /// What the device failed to compute.
+    pub left: Vec<Area>,
+    /// What is not for the integers of the NPU, see [`Spared`].
+    pub spared: Vec<Area>,
     /// Why the whole call was declined; C is untouched then.
     pub declined: Option<Reason>,
-}
-
-/// A block of C.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
-    /// Rows of C.
-    pub rows: Range<usize>,
-    /// Columns of C.
-    pub cols: Range<usize>,
 }
 
 impl Outcome {
     /// Nothing was done, for this reason.
     pub fn declined(reason: Reason) -> Outcome {
-        Outcome { line: NpuLine::default(), left: Vec::new(), declined: Some(reason) }
+        Outcome { declined: Some(reason), ..Outcome::default() }
+    }
+
+    /// Elements that were not written.
+    fn missing(&self) -> usize {
+        self.left.iter().chain(&self.spared).map(Area::len).sum()
+    }
+
+    /// Adds the outcome of the part of the call that starts at (i, j).
+    fn add(&mut self, part: Outcome, i: usize, j: usize) {
+        self.line.add(&part.line);
+        self.left.extend(part.left.into_iter().map(|area| area.shifted(i, j)));
+        self.spared.extend(part.spared.into_iter().map(|area| area.shifted(i, j)));
     }
 }
 
@@ -155,24 +173,18 @@ impl Npu {
     }
 
     /// Computes `C ← α·A·B + β·C`. α, k and the size of C are not zero.
-    pub fn sgemm(
-        &self,
-        problem: &mut Gemm<'_, f32>,
-        policy: Policy,
-        config: &Config,
-        threads: &Threads,
-    ) -> Outcome {
+    pub fn gemm<T: Element>(&self, problem: &mut Gemm<'_, T>, terms: &Terms<'_>) -> Outcome {
         if let Some(reason) = self.health.unfit() {
             return Outcome::declined(reason);
         }
         if !(problem.alpha.is_finite() && problem.beta.is_finite()) {
             return Outcome::declined(Reason::NonFinite);
         }
-        let schemes = ladder(f32::LETTER, policy.mode);
-        if schemes.iter().any(|scheme| problem.k() > scheme.max_k()) {
+        let schemes = schemes::<T>(terms.policy.mode);
+        if schemes.iter().any(|scheme| problem.k() * T::PARTS > scheme.max_k()) {
             return Outcome::declined(Reason::Depth);
         }
-        let Some(mut lanes) = self.reserve(config.offload) else {
+        let Some(mut lanes) = self.reserve(terms.config.offload) else {
             return Outcome::declined(Reason::Busy);
         };
         // Another call may have found out while this one waited for it.
@@ -182,28 +194,27 @@ impl Npu {
         lanes.iter_mut().for_each(Lane::trim);
 
         let mut troubles = Troubles::default();
-        let (rows, cols) = self.part_size(problem.k(), lanes.len(), schemes);
-        let mut total = Outcome { line: NpuLine::default(), left: Vec::new(), declined: None };
+        let (rows, cols) = self.part_size::<T>(problem.k(), lanes.len(), schemes);
+        let mut total = Outcome::default();
         let mut written = false;
         for i in (0..problem.m()).step_by(rows) {
             for j in (0..problem.n()).step_by(cols) {
-                let rows = i..problem.m().min(i + rows);
-                let cols = j..problem.n().min(j + cols);
-                let mut part = problem.part(i, j, rows.len(), cols.len());
-                match self.part(&mut part, policy, &mut lanes, config, threads, &mut troubles) {
-                    Ok((line, left)) => {
-                        written |= !covers(&left, rows.len() * cols.len());
-                        total.line.add(&line);
-                        total.left.extend(left.into_iter().map(|b| b.shifted(i, j)));
+                let rows = rows.min(problem.m() - i);
+                let cols = cols.min(problem.n() - j);
+                let mut part = problem.part(i, j, rows, cols);
+                match self.part(&mut part, &mut lanes, terms, &mut troubles) {
+                    Ok(outcome) => {
+                        written |= outcome.missing() < rows * cols;
+                        total.add(outcome, i, j);
                     }
                     Err(reason) => {
                         total.declined = Some(reason);
-                        total.left.push(Block { rows, cols });
+                        total.left.push(Area { rows: i..i + rows, cols: j..j + cols });
                     }
                 }
             }
         }
-        self.health.judge(&troubles, &total.line, written, config.log);
+        self.health.judge(&troubles, &total.line, written, terms.config.log);
         if written {
             total.declined = None;
         } else if total.declined.is_none() {
@@ -226,23 +237,24 @@ impl Npu {
 
     /// Rows and columns of C that one pass over the device may take: every lane's operands stay
     /// within [`OPERAND_BYTES`] under the widest of the schemes.
-    fn part_size(&self, k: usize, lanes: usize, schemes: &[&Scheme]) -> (usize, usize) {
+    fn part_size<T: Element>(&self, k: usize, lanes: usize, schemes: &[&Scheme]) -> (usize, usize) {
         let limits = self.chip.limits();
-        let pitch = k.next_multiple_of(limits.depth_align);
-        let slices = schemes.iter().map(|s| s.planes()).max().unwrap_or(1);
+        let pitch = (k * T::PARTS).next_multiple_of(limits.depth_align);
+        let planes = schemes.iter().map(|s| s.planes()).max().unwrap_or(1);
         let products = schemes.iter().map(|s| s.products()).max().unwrap_or(1);
-        let rows = (OPERAND_BYTES / (pitch * slices)).max(1);
+        let rows = (OPERAND_BYTES / (pitch * planes)).max(1);
         let cols = OPERAND_BYTES / (pitch * products) * lanes;
-        (rows, (cols / limits.col_align * limits.col_align).max(limits.col_align))
+        let cols = (cols / limits.col_align * limits.col_align).max(limits.col_align);
+        (rows, cols / T::PARTS)
     }
 
     /// How long the jobs of a product may take.
-    fn patience(&self, (m, n, k): (usize, usize, usize), config: &Config) -> Duration {
+    fn patience(&self, product: &Product, config: &Config) -> Duration {
         match config.offload {
             Offload::Always => PATIENCE,
             _ => {
                 let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-                let worth = 4.0 * profile.cpu_seconds(m, n, k);
+                let worth = 4.0 * profile.cpu_seconds(product);
                 let worth = Duration::try_from_secs_f64(worth).unwrap_or(PATIENCE);
                 LITTLE_PATIENCE.saturating_add(worth).min(PATIENCE)
             }
@@ -250,16 +262,15 @@ impl Npu {
     }
 
     /// Computes a product whose operands fit the lanes. `Err`: nothing was written.
-    fn part(
+    fn part<T: Element>(
         &self,
-        problem: &mut Gemm<'_, f32>,
-        policy: Policy,
+        problem: &mut Gemm<'_, T>,
         lanes: &mut [Lane],
-        config: &Config,
-        threads: &Threads,
+        terms: &Terms<'_>,
         troubles: &mut Troubles,
-    ) -> Result<(NpuLine, Vec<Block>), Reason> {
-        let (m, n, k) = (problem.m(), problem.n(), problem.k());
+    ) -> Result<Outcome, Reason> {
+        let Terms { policy, config, threads } = *terms;
+        let schemes = schemes::<T>(policy.mode);
         if self.is_closing() {
             return Err(Reason::Exit);
         }
@@ -268,15 +279,23 @@ impl Npu {
             return Err(Reason::Busy);
         }
         let lanes = &mut free[..];
-        let schemes = ladder(f32::LETTER, policy.mode);
+        // The real product, see `Lines`.
+        let rows = Lines::of_a(problem.a, problem.conj_a);
+        let cols = Lines::of_b(problem.b, problem.conj_b);
+        let (m, n, k) = (rows.count(), cols.count(), rows.length());
         let col_align = self.chip.limits().col_align;
         if !headroom::is_there((m, n, k), schemes, col_align, threads.count()) {
             return Err(Reason::Memory);
         }
-        let (rows, cols) = (Lines::new(problem.a), Lines::new(problem.b.t()));
-        let row_scans = operands::scan(rows, m, threads);
-        let col_scans = operands::scan(cols, n, threads);
-        if !row_scans.iter().chain(&col_scans).all(|scan| scan.finite) {
+        let mut row_scans = operands::scan(rows, threads);
+        let mut col_scans = operands::scan(cols, threads);
+        let mut spared = Spared {
+            rows: blank_non_finite(&mut row_scans),
+            cols: blank_non_finite(&mut col_scans),
+        };
+        spared.cols.iter_mut().for_each(|col| *col /= T::PARTS);
+        spared.cols.dedup();
+        if spared.is_too_much(problem.m(), problem.n()) {
             return Err(Reason::NonFinite);
         }
 
@@ -295,11 +314,14 @@ impl Npu {
             };
             let (packed_cols, vectors) = packer.columns(cols, &col_scans);
             let (packed_rows, expected) = packer.rows(rows, &row_scans, &vectors);
+            let [rows_at, cols_at] = [&packed_rows, &packed_cols].map(|it| span(&it.exponents));
+            if !scheme.in_range(rows_at, cols_at, k) {
+                give_back(lanes, buffers);
+                return Err(Reason::Range);
+            }
             let proven = || guard::accepts(scheme, &packed_rows.stats, &packed_cols.stats, k);
             if policy.mode.is_guarded() && !proven() {
-                for (lane, pair) in lanes.iter_mut().zip(buffers) {
-                    pair.give_back(lane);
-                }
+                give_back(lanes, buffers);
                 continue;
             }
             let results = Results {
@@ -310,51 +332,67 @@ impl Npu {
                 verify: config.verify,
                 row_exponents: &packed_rows.exponents,
                 col_exponents: &packed_cols.exponents,
+                spared: &spared,
                 alpha: problem.alpha,
                 beta: problem.beta,
             };
             let landings = self
-                .fly(lanes, &plan, buffers, &results, problem, config, threads)
+                .fly(lanes, &plan, buffers, &results, problem, terms)
                 .map_err(|e| troubles.note(&e, config.log))?;
-            let mut line = NpuLine { scheme: scheme.name, ..NpuLine::default() };
-            let mut left = Vec::new();
+            let mut outcome = Outcome {
+                line: NpuLine {
+                    scheme: scheme.name,
+                    spared: (spared.rows.len() + spared.cols.len()) as u64,
+                    ..NpuLine::default()
+                },
+                spared: spared.areas(problem.m(), problem.n()),
+                ..Outcome::default()
+            };
             for landing in landings {
-                line.add(&landing.line);
+                outcome.line.add(&landing.line);
                 if let Some(failure) = &landing.failure {
                     troubles.note(failure, config.log);
                 }
                 for leftover in landing.left {
-                    left.extend(
-                        runs(&leftover.rows).map(|rows| Block {
-                            rows,
-                            cols: plan.tiles[leftover.block.tile].clone(),
-                        }),
-                    );
+                    let tile = &plan.tiles[leftover.block.tile];
+                    for cols in spared.kept_cols(tile.start / T::PARTS..tile.end / T::PARTS) {
+                        let area = |rows| Area { rows, cols: cols.clone() };
+                        outcome.left.extend(runs(&leftover.rows).map(area));
+                    }
                 }
             }
-            return Ok((line, left));
+            return Ok(outcome);
         }
         Err(Reason::Guard)
     }
 
     /// Runs all shares of a plan, each on its lane, until every block has landed or was given up.
-    fn fly(
+    fn fly<T: Element>(
         &self,
         lanes: &mut [&mut Lane],
         plan: &Plan,
         buffers: Vec<OperandBuffers>,
-        results: &Results<'_>,
-        problem: &mut Gemm<'_, f32>,
-        config: &Config,
-        threads: &Threads,
+        results: &Results<'_, T>,
+        problem: &mut Gemm<'_, T>,
+        terms: &Terms<'_>,
     ) -> Result<Vec<Landing>, DriverError> {
-        let patience = self.patience((problem.m(), problem.n(), problem.k()), config);
+        let patience = self.patience(&product(problem), terms.config);
         let mut flights = lanes
             .iter_mut()
             .zip(&plan.shares)
             .zip(buffers)
             .map(|((lane, share), pair)| {
-                Flight::prepare(lane, self.chip, plan, share, pair, patience, config.log)
+                let spared = results.spared;
+                Flight::prepare(
+                    lane,
+                    self.chip,
+                    plan,
+                    share,
+                    pair,
+                    spared,
+                    patience,
+                    terms.config.log,
+                )
             })
             .collect::<Result<Vec<_>, _>>()?;
         loop {
@@ -366,13 +404,38 @@ impl Npu {
                 flight.launch();
             }
             for flight in &mut flights {
-                landed |= flight.land(results, &problem.c, threads);
+                landed |= flight.land(results, &problem.c, terms.threads);
                 flight.launch();
             }
             if !landed {
                 return Ok(flights.into_iter().map(Flight::finish).collect());
             }
         }
+    }
+}
+
+/// A problem as the cost model sees it.
+pub fn product<T: Element>(problem: &Gemm<'_, T>) -> Product {
+    Product {
+        shape: (problem.m(), problem.n(), problem.k()),
+        bytes: size_of::<T::Real>(),
+        parts: T::PARTS,
+    }
+}
+
+/// The schemes that products of this type are tried with, in this order.
+fn schemes<T: Element>(mode: Mode) -> &'static [&'static Scheme] {
+    ladder(T::Real::PRECISION, mode)
+}
+
+/// What the cost model needs to know of the scheme that a product is tried with first.
+pub fn recipe<T: Element>(mode: Mode) -> Recipe {
+    let scheme = schemes::<T>(mode)[0];
+    Recipe {
+        planes: scheme.planes(),
+        products: scheme.products(),
+        outputs: scheme.groups.len(),
+        deepest: scheme.groups.iter().map(|group| group.count).max().unwrap_or(1),
     }
 }
 
@@ -393,21 +456,24 @@ fn operand_buffers(
         .collect()
 }
 
-/// Ascending numbers as ranges.
-fn runs(numbers: &[usize]) -> impl Iterator<Item = Range<usize>> + '_ {
-    numbers.chunk_by(|a, b| a + 1 == *b).map(|run| run[0]..run[run.len() - 1] + 1)
-}
-
-/// Whether disjoint blocks make up all of `elements` elements.
-fn covers(blocks: &[Block], elements: usize) -> bool {
-    blocks.iter().map(|b| b.rows.len() * b.cols.len()).sum::<usize>() == elements
-}
-
-impl Block {
-    fn shifted(self, i: usize, j: usize) -> Block {
-        Block {
-            rows: self.rows.start + i..self.rows.end + i,
-            cols: self.cols.start + j..self.cols.end + j,
-        }
+/// Returns operand buffers to their lanes.
+fn give_back(lanes: &mut [&mut Lane], buffers: Vec<OperandBuffers>) {
+    for (lane, pair) in lanes.iter_mut().zip(buffers) {
+        pair.give_back(lane);
     }
+}
+
+/// The range of some numbers; of none, 0.
+fn span(numbers: &[i32]) -> RangeInclusive<i32> {
+    let least = numbers.iter().min().copied().unwrap_or(0);
+    least..=numbers.iter().max().copied().unwrap_or(0)
+}
+
+/// Takes the lines with numbers that are not finite for lines of zeros; returns their indices.
+fn blank_non_finite<R: Real>(scans: &mut [LineScan<R>]) -> Vec<usize> {
+    let bad: Vec<usize> = (0..scans.len()).filter(|&i| !scans[i].finite).collect();
+    for &i in &bad {
+        scans[i] = LineScan::of(&[]);
+    }
+    bad
 }

@@ -3,14 +3,14 @@
 //! One pass over each operand serves four masters: the device gets its bytes, the guard its
 //! statistics, the verification its projections, and the recombination its exponents.
 
-use super::lines::Lines;
+use super::lines::{self, Lines};
 use super::plan::Plan;
 use super::transpose::STRIP;
 use crate::npu::chip::Chip;
 use crate::npu::driver::Buffer;
 use crate::npu::guard::LineStats;
 use crate::npu::pool::Lane;
-use crate::npu::scheme::{LineScan, Scheme};
+use crate::npu::scheme::{Element, LineScan, Real, Scheme};
 use crate::npu::verify::{self, Challenge, Projection};
 use crate::threads::Threads;
 use std::sync::Mutex;
@@ -42,8 +42,10 @@ pub struct Packed {
 }
 
 /// Scans every line of an operand.
-pub fn scan(lines: Lines<'_>, count: usize, threads: &Threads) -> Vec<LineScan<f32>> {
-    let strips = threads.map(count.div_ceil(STRIP), Vec::new, |scratch, strip| {
+pub fn scan<T: Element>(lines: Lines<'_, T>, threads: &Threads) -> Vec<LineScan<T::Real>> {
+    let count = lines.count();
+    let scratch = lines::Scratch::<T>::default;
+    let strips = threads.map(count.div_ceil(STRIP), scratch, |scratch, strip| {
         let range = strip * STRIP..count.min((strip + 1) * STRIP);
         let mut scans = Vec::with_capacity(range.len());
         lines.visit(range, scratch, |_, line| scans.push(LineScan::of(line)));
@@ -70,13 +72,24 @@ pub struct Packer<'a> {
 }
 
 /// Scratch of one thread.
-#[derive(Debug, Default)]
-struct Scratch {
-    gathered: Vec<f32>,
+#[derive(Debug)]
+struct Scratch<T: Element> {
+    lines: lines::Scratch<T>,
     /// Digit planes of a line or of all lines of a strip.
     planes: Vec<i8>,
     projections: Vec<u64>,
     block: Vec<u8>,
+}
+
+impl<T: Element> Default for Scratch<T> {
+    fn default() -> Self {
+        Scratch {
+            lines: lines::Scratch::default(),
+            planes: Vec::new(),
+            projections: Vec::new(),
+            block: Vec::new(),
+        }
+    }
 }
 
 impl Packer<'_> {
@@ -90,9 +103,16 @@ impl Packer<'_> {
         self.planes_len() + 64
     }
 
-    /// Splits one line into `planes`; returns its exponent and statistics.
-    fn split(&self, line: &[f32], scan: &LineScan<f32>, planes: &mut [i8]) -> (i32, LineStats) {
+    /// Splits one line into `planes`; returns its exponent and statistics. A line that is zeros
+    /// by its scan is not looked at.
+    fn split<R: Real>(
+        &self,
+        line: &[R],
+        scan: &LineScan<R>,
+        planes: &mut [i8],
+    ) -> (i32, LineStats) {
         let pitch = self.plan.pitch;
+        let line = if scan.nonzeros == 0 { &[] } else { line };
         let exponent = self.scheme.exponent(line, scan);
         self.scheme.split(line, exponent, pitch, planes);
         (exponent, LineStats::of(line, scan, exponent, self.scheme, planes, pitch))
@@ -100,7 +120,11 @@ impl Packer<'_> {
 
     /// Packs B, whose columns are `lines`, into the buffers of every share that needs them.
     /// Returns what it found and, per tile, what rows of A must meet.
-    pub fn columns(&self, lines: Lines<'_>, scans: &[LineScan<f32>]) -> (Packed, Vec<Projection>) {
+    pub fn columns<T: Element>(
+        &self,
+        lines: Lines<'_, T>,
+        scans: &[LineScan<T::Real>],
+    ) -> (Packed, Vec<Projection>) {
         let plan = self.plan;
         // A strip is as wide as the chip's alignment, so that it is contiguous in every tile.
         let align = self.chip.limits().col_align;
@@ -110,7 +134,7 @@ impl Packer<'_> {
         let projections: Vec<Mutex<Vec<u64>>> =
             plan.tiles.iter().map(|_| Mutex::new(vec![0; self.planes_len()])).collect();
 
-        let found = self.threads.map(strips.len(), Scratch::default, |scratch, strip| {
+        let found = self.threads.map(strips.len(), Scratch::<T>::default, |scratch, strip| {
             let (tile, first) = strips[strip];
             let cols = &plan.tiles[tile];
             let range = cols.start + first..cols.end.min(cols.start + first + align);
@@ -133,17 +157,17 @@ impl Packer<'_> {
     }
 
     /// Packs one strip of columns of B: `at` is its tile and its first column in the tile.
-    fn column_strip(
+    fn column_strip<T: Element>(
         &self,
-        lines: Lines<'_>,
-        scans: &[LineScan<f32>],
+        lines: Lines<'_, T>,
+        scans: &[LineScan<T::Real>],
         range: std::ops::Range<usize>,
         at: (usize, usize),
         projection: &Mutex<Vec<u64>>,
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<T>,
     ) -> (Vec<i32>, Vec<LineStats>) {
         let (len, pitch) = (self.planes_len(), self.line_pitch());
-        let Scratch { gathered, planes, projections, block } = scratch;
+        let Scratch { lines: gathered, planes, projections, block } = scratch;
         projections.clear();
         projections.resize(len, 0);
         planes.resize(self.chip.limits().col_align * pitch, 0);
@@ -191,16 +215,17 @@ impl Packer<'_> {
 
     /// Packs A, whose rows are `lines`. Returns what it found and, per row and tile (row-major),
     /// the projection that the results must have.
-    pub fn rows(
+    pub fn rows<T: Element>(
         &self,
-        lines: Lines<'_>,
-        scans: &[LineScan<f32>],
+        lines: Lines<'_, T>,
+        scans: &[LineScan<T::Real>],
         vectors: &[Projection],
     ) -> (Packed, Vec<u64>) {
         let (plan, m) = (self.plan, scans.len());
-        let found = self.threads.map(m.div_ceil(STRIP), Scratch::default, |scratch, strip| {
+        let scratch = Scratch::<T>::default;
+        let found = self.threads.map(m.div_ceil(STRIP), scratch, |scratch, strip| {
             let range = strip * STRIP..m.min((strip + 1) * STRIP);
-            let Scratch { gathered, planes, .. } = scratch;
+            let Scratch { lines: gathered, planes, .. } = scratch;
             planes.resize(self.planes_len(), 0);
             let (mut exponents, mut stats, mut expected) = (Vec::new(), Vec::new(), Vec::new());
             lines.visit(range, gathered, |row, line| {

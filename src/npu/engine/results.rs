@@ -1,19 +1,21 @@
 //! Checks the integers that came back, row by row, and turns the good ones into C.
 
+use super::area::Spared;
 use super::plan::{Block, Plan};
 use crate::mat::MatMut;
 use crate::npu::driver::Buffer;
-use crate::npu::scheme::{Real, Scheme};
+use crate::npu::scheme::{Element, Scheme};
 use crate::npu::verify::Challenge;
 use crate::npu::widest::widest;
 use crate::threads::Threads;
+use std::ops::Range;
 
 /// Rows that one ticket of the thread pool checks and joins.
 const ROWS_PER_TICKET: usize = 8;
 
 /// Everything that is needed to turn sums into C.
 #[derive(Debug)]
-pub struct Results<'a> {
+pub struct Results<'a, T> {
     /// Which sums belong together, and how.
     pub scheme: &'a Scheme,
     /// Where they lie.
@@ -28,35 +30,43 @@ pub struct Results<'a> {
     pub row_exponents: &'a [i32],
     /// Exponents of the columns of B.
     pub col_exponents: &'a [i32],
+    /// What is not written.
+    pub spared: &'a Spared,
     /// Factor of the product.
-    pub alpha: f32,
+    pub alpha: T,
     /// Factor of the old C.
-    pub beta: f32,
+    pub beta: T,
 }
 
 /// Scratch of one thread.
-#[derive(Debug, Default)]
-struct Scratch {
+#[derive(Debug)]
+struct Scratch<T> {
     part: Vec<i32>,
     sums: Vec<i64>,
     values: Vec<f64>,
-    new: Vec<f32>,
+    new: Vec<T>,
 }
 
-impl Results<'_> {
+impl<T> Default for Scratch<T> {
+    fn default() -> Self {
+        Scratch { part: Vec::new(), sums: Vec::new(), values: Vec::new(), new: Vec::new() }
+    }
+}
+
+impl<T: Element> Results<'_, T> {
     /// Takes the results of `block` from `buffer` and writes the given `rows` of C, which lie
-    /// in the block. A row is written only when its sums are proven right; the others are
-    /// returned.
+    /// in the block, but for spared columns. A row is written only when its sums are proven
+    /// right; the others are returned.
     pub fn collect(
         &self,
         block: &Block,
         rows: &[usize],
         buffer: &dyn Buffer,
-        c: &MatMut<'_, f32>,
+        c: &MatMut<'_, T>,
         threads: &Threads,
     ) -> Vec<usize> {
         let tickets = rows.len().div_ceil(ROWS_PER_TICKET);
-        let bad = threads.map(tickets, Scratch::default, |scratch, ticket| {
+        let bad = threads.map(tickets, Scratch::<T>::default, |scratch, ticket| {
             let end = rows.len().min((ticket + 1) * ROWS_PER_TICKET);
             rows[ticket * ROWS_PER_TICKET..end]
                 .iter()
@@ -73,8 +83,8 @@ impl Results<'_> {
         block: &Block,
         row: usize,
         buffer: &dyn Buffer,
-        c: &MatMut<'_, f32>,
-        Scratch { part, sums, values, new }: &mut Scratch,
+        c: &MatMut<'_, T>,
+        Scratch { part, sums, values, new }: &mut Scratch<T>,
     ) -> bool {
         let cols = &self.plan.tiles[block.tile];
         let n = cols.len();
@@ -86,27 +96,44 @@ impl Results<'_> {
         values.resize(n, 0.0);
         let col_exponents = &self.col_exponents[cols.clone()];
         self.scheme.join(sums, self.row_exponents[row], col_exponents, values);
-        new.resize(n, 0.0);
+        for kept in self.spared.kept_cols(cols.start / T::PARTS..cols.end / T::PARTS) {
+            let first = kept.start * T::PARTS - cols.start;
+            let values = &values[first..first + kept.len() * T::PARTS];
+            self.write(row, kept, values, c, new);
+        }
+        true
+    }
+
+    /// Writes some neighbouring elements of one row of C, whose products are `values`; `new` is
+    /// scratch.
+    fn write(
+        &self,
+        row: usize,
+        cols: Range<usize>,
+        values: &[f64],
+        c: &MatMut<'_, T>,
+        new: &mut Vec<T>,
+    ) {
+        new.resize(cols.len(), T::ZERO);
         let at = |j: usize| c.at(row, cols.start + j);
-        if self.beta != 0.0 {
+        if self.beta != T::ZERO {
             for (j, old) in new.iter_mut().enumerate() {
                 // SAFETY: inside C; where β ≠ 0 the caller promises a value.
                 *old = unsafe { at(j).read() };
             }
         }
-        f32::finish_row(self.alpha, values, self.beta, new);
+        T::finish_row(self.alpha, values, self.beta, new);
         if c.col_stride() == 1 {
-            // SAFETY: the n elements from the first one on lie side by side in C, which the view
+            // SAFETY: the elements from the first one on lie side by side in C, which the view
             // promises to be writable; every row of every tile is collected by one ticket at a
             // time.
-            unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), at(0), n) };
+            unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), at(0), new.len()) };
         } else {
             for (j, &value) in new.iter().enumerate() {
                 // SAFETY: as above, one by one.
                 unsafe { at(j).write(value) };
             }
         }
-        true
     }
 
     /// Reads the sums of one row of a block: `sums[g * n + j]` is that of group g at column j of

@@ -5,6 +5,7 @@
 //! per [`Group`], and joins the sums; it does not know which scheme it runs. Whatever differs
 //! between kinds of schemes is decided here, by [`Numbers`].
 
+pub mod element;
 mod finish;
 pub mod fixed;
 pub mod ladder;
@@ -12,6 +13,7 @@ pub mod ozaki_int8;
 pub mod real;
 mod scan;
 
+pub use element::Element;
 pub use real::Real;
 pub use scan::LineScan;
 
