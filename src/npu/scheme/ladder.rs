@@ -4,18 +4,51 @@ use super::Scheme;
 use super::ozaki_int8::{I_2S3P, I_3S6P, I_3S8P, I_4S10P, I_5S15P, I_7S28P, I_8S36P};
 use crate::mode::Mode;
 
-/// The schemes for products of real numbers of 24 or 53 bits, or of complex numbers of such
-/// parts, in this mode, cheapest first: the first one that the guard accepts is used.
+/// The schemes for products of single or double precision, by [`Real::PRECISION`], in this mode,
+/// cheapest first: the first one that the guard accepts is used. Complex products are products
+/// of real ones.
 ///
 /// The choice depends on nothing else, so the bits of a result do not either.
+///
+/// [`Real::PRECISION`]: super::Real::PRECISION
 pub fn ladder(precision: u32, mode: Mode) -> &'static [&'static Scheme] {
     match (precision == f32::MANTISSA_DIGITS, mode) {
         (true, Mode::Standard) => const { &[&I_3S8P, &I_4S10P] },
         (true, Mode::Strict) => const { &[&I_4S10P] },
         (true, Mode::Fast) => const { &[&I_3S6P, &I_3S8P, &I_4S10P] },
         (true, Mode::Low | Mode::Fp16) => const { &[&I_2S3P] },
+        // Nothing below seven digits meets the bound that mode fast promises, too.
         (false, Mode::Standard | Mode::Fast) => const { &[&I_7S28P, &I_8S36P] },
         (false, Mode::Strict) => const { &[&I_8S36P] },
         (false, Mode::Low | Mode::Fp16) => const { &[&I_5S15P] },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRECISIONS: [u32; 2] = [f32::MANTISSA_DIGITS, f64::MANTISSA_DIGITS];
+
+    #[test]
+    fn every_mode_climbs_to_more_products_of_the_right_precision() {
+        for precision in PRECISIONS {
+            for mode in Mode::ALL {
+                let schemes = ladder(precision, mode);
+                assert!(!schemes.is_empty(), "{precision} {mode:?}");
+                assert!(schemes.iter().all(|scheme| scheme.precision == precision));
+                assert!(schemes.is_sorted_by(|a, b| a.products() < b.products()));
+            }
+        }
+    }
+
+    #[test]
+    fn guarded_modes_end_where_strict_does() {
+        for precision in PRECISIONS {
+            let last = |mode| ladder(precision, mode).last().map(|scheme| scheme.name);
+            for mode in Mode::ALL.into_iter().filter(|mode| mode.is_guarded()) {
+                assert_eq!(last(mode), last(Mode::Strict), "{precision} {mode:?}");
+            }
+        }
     }
 }
