@@ -38,20 +38,22 @@ impl<'a> Lines<'a> {
             }
             return;
         }
+        // A cache line more than they need, so that the lines do not compete for places in the
+        // cache where their length is a power of two.
+        let pitch = len.next_multiple_of(DEPTH) + DEPTH;
+        scratch.resize(STRIP * pitch, 0.0);
         for first in range.clone().step_by(STRIP) {
             let count = STRIP.min(range.end - first);
-            scratch.resize(STRIP * len.next_multiple_of(DEPTH), 0.0);
-            let pitch = self.gather(first, count, scratch);
+            self.gather(first, count, scratch, pitch);
             for i in 0..count {
                 each(first + i, &scratch[i * pitch..][..len]);
             }
         }
     }
 
-    /// Copies `count` lines from `first` on, at most a strip, to `out`; returns the numbers from
-    /// one line to the next there.
-    fn gather(&self, first: usize, count: usize, out: &mut [f32]) -> usize {
-        let pitch = self.length().next_multiple_of(DEPTH);
+    /// Copies `count` lines from `first` on, at most a strip, to `out`, where they are `pitch`
+    /// numbers apart.
+    fn gather(&self, first: usize, count: usize, out: &mut [f32], pitch: usize) {
         let mut tile: Tile = [[0.0; STRIP]; DEPTH];
         for start in (0..self.length()).step_by(DEPTH) {
             let depth = DEPTH.min(self.length() - start);
@@ -71,6 +73,5 @@ impl<'a> Lines<'a> {
             }
             transpose(&tile, &mut out[start..], pitch);
         }
-        pitch
     }
 }
