@@ -91,10 +91,13 @@ impl<'a, T: Element> Lines<'a, T> {
             }
             return;
         }
+        // A cache line more than they need, so that the rows do not compete for places in the
+        // cache where their length is a power of two.
+        let pitch = len.next_multiple_of(DEPTH) + DEPTH;
+        gathered.resize(STRIP * pitch, T::ZERO);
         for first in rows.clone().step_by(STRIP) {
             let count = STRIP.min(rows.end - first);
-            gathered.resize(STRIP * len.next_multiple_of(DEPTH), T::ZERO);
-            let pitch = self.gather(first, count, gathered);
+            self.gather(first, count, gathered, pitch);
             for i in 0..count {
                 self.show(first + i, &gathered[i * pitch..][..len], line, &mut each);
             }
@@ -132,20 +135,20 @@ impl<'a, T: Element> Lines<'a, T> {
         }
     }
 
-    /// Copies `count` rows of elements from `first` on, at most a strip, to `out`; returns the
-    /// elements from one row to the next there.
-    fn gather(&self, first: usize, count: usize, out: &mut [T]) -> usize {
+    /// Copies `count` rows of elements from `first` on, at most a strip, to `out`, where they are
+    /// `pitch` elements apart.
+    fn gather(&self, first: usize, count: usize, out: &mut [T], pitch: usize) {
         let len = self.mat.cols();
-        let pitch = len.next_multiple_of(DEPTH);
         let mut tile: Tile<T> = [[T::ZERO; STRIP]; DEPTH];
         for start in (0..len).step_by(DEPTH) {
             let depth = DEPTH.min(len - start);
             for (l, across) in tile.iter_mut().enumerate().take(depth) {
                 let from = self.mat.at(first, start + l);
-                if count == STRIP && self.mat.row_stride() == 1 {
-                    // SAFETY: the elements (first + i, start + l) of a whole strip lie side by
-                    // side inside the view, which promises that they are readable.
-                    *across = unsafe { from.cast::<[T; STRIP]>().read() };
+                if self.mat.row_stride() == 1 {
+                    // SAFETY: the elements (first + i, start + l) lie side by side inside the
+                    // view, which promises that they are readable.
+                    let column = unsafe { std::slice::from_raw_parts(from, count) };
+                    across[..count].copy_from_slice(column);
                     continue;
                 }
                 for (i, number) in across.iter_mut().enumerate().take(count) {
@@ -156,7 +159,6 @@ impl<'a, T: Element> Lines<'a, T> {
             }
             transpose(&tile, &mut out[start..], pitch);
         }
-        pitch
     }
 }
 

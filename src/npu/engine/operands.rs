@@ -198,16 +198,20 @@ impl Packer<'_> {
         let (plan, limits) = (self.plan, self.chip.limits());
         let (pitch, step) = (plan.pitch, limits.depth_align);
         block.resize(step * limits.col_align, 0);
-        let buffers = plan.shares.iter().zip(self.buffers);
+        let shares = plan.shares.iter().zip(self.buffers).filter(|(s, _)| s.tiles.contains(&tile));
         for (s, section) in plan.sections.iter().enumerate() {
             let group = &self.scheme.groups[section.group];
             let planes_of_b: Vec<usize> = group.products().map(|(_, q)| q - 1).collect();
+            let before = first * section.span.len();
+            let strips: Vec<(&dyn Buffer, usize)> = shares
+                .clone()
+                .map(|(share, to)| (&*to.b, plan.b_offset(share, tile, s) + before))
+                .collect();
             for (i, l) in section.span.clone().step_by(step).enumerate() {
                 let start = planes_of_b[l / pitch] * pitch + l % pitch;
                 self.chip.pack_b_block(&planes[start..], self.line_pitch(), block);
-                for (share, buffers) in buffers.clone().filter(|(s, _)| s.tiles.contains(&tile)) {
-                    let strip = plan.b_offset(share, tile, s) + first * section.span.len();
-                    buffers.b.write(strip + i * block.len(), block);
+                for (buffer, strip) in &strips {
+                    buffer.write(strip + i * block.len(), block);
                 }
             }
         }

@@ -9,6 +9,9 @@ pub const STRIP: usize = 32;
 /// Elements of a line that are turned at once: a cache line of the smallest ones.
 pub const DEPTH: usize = 16;
 
+/// Elements of a line that are turned without leaving the registers.
+const RUN: usize = 4;
+
 /// Some elements of all lines of a strip: `tile[l][i]` is element l of line i.
 pub type Tile<T> = [[T; STRIP]; DEPTH];
 
@@ -19,12 +22,16 @@ widest! {
 
 #[inline(always)]
 fn transpose_any<T: Scalar>(tile: &Tile<T>, out: &mut [T], pitch: usize) {
-    for i in 0..STRIP {
-        let mut line = [T::ZERO; DEPTH];
-        for l in 0..DEPTH {
-            line[l] = tile[l][i];
+    for l in (0..DEPTH).step_by(RUN) {
+        let [a, b, c, d] = std::array::from_fn(|depth| &tile[l + depth]);
+        // All runs first, then their places: so the compiler turns the first loop into shuffles.
+        let mut runs = [[T::ZERO; RUN]; STRIP];
+        for i in 0..STRIP {
+            runs[i] = [a[i], b[i], c[i], d[i]];
         }
-        out[i * pitch..][..DEPTH].copy_from_slice(&line);
+        for (i, run) in runs.iter().enumerate() {
+            out[i * pitch + l..][..RUN].copy_from_slice(run);
+        }
     }
 }
 

@@ -40,13 +40,16 @@ fn test(tree: &Tree, numpy: Numpy, python: &Path, way: Way) -> Result<Run> {
         core = '_core' if os.path.isdir(os.path.join(root, '_core', 'tests')) else 'core'\n\
         files = [('linalg', 'linalg'), (core, 'multiarray')]\n\
         files = [os.path.join(root, d, 'tests', f'test_{f}.py') for d, f in files]\n\
-        sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *files]))";
+        options = ['-q', '-p', 'no:cacheprovider', '--capture=sys']\n\
+        sys.exit(pytest.main([*options, *files]))";
+    // In a folder of its own, where pytest finds no settings. What pytest says comes after the
+    // traced calls, not in the middle of their lines.
+    const RUN: &str = "cd \"$0\"; \"$@\" >said; status=$?; cat said; exit $status";
     let mut script = numpy.command(python);
     script.args(["-c", TESTS]);
-    // A folder of its own, where pytest finds no settings.
     let dir = tree.scratch("numpy-tests", false)?;
     let mut command = shell::command("sh");
-    command.args(["-c", "cd \"$0\" && exec \"$@\""]).arg(&dir);
+    command.args(["-c", RUN]).arg(&dir);
     command.arg(script.get_program()).args(script.get_args());
     let run = way.run(tree, &command, Load::Preload, &dir, LIMIT)?;
     ensure!(!run.calls.is_empty(), "no product reached npublas");
