@@ -12,7 +12,7 @@ mod element;
 mod exact;
 mod families;
 mod grades;
-mod mode;
+mod limits;
 mod oracle;
 mod peer;
 mod random;

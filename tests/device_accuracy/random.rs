@@ -8,9 +8,10 @@ use crate::call::Call;
 use crate::common::data::Rng;
 use crate::common::device;
 use crate::element::Element;
-use crate::mode::Mode;
+use crate::limits;
 use crate::peer::Peer;
 use crate::reference::Errors;
+use npublas::mode::Mode;
 use npublas::route::Reason;
 use npublas::{c32, c64};
 use std::collections::BTreeMap;
@@ -93,7 +94,8 @@ fn random_calls<T: Element>(seed: u64) {
             Some(line) => {
                 assert_eq!(call.differs(line.scheme, &results), None, "{label}");
                 let factors = call.roundings();
-                let broken = Mode::Standard.broken(line.scheme, family, k, factors, &errors);
+                let (mode, scheme) = (Mode::Standard, line.scheme);
+                let broken = limits::broken(mode, scheme, T::DOUBLE, family, k, factors, &errors);
                 assert!(broken.is_empty(), "{label}: {broken:?}");
                 if family == "large" {
                     // Integers that every slice holds: one rounding, and those of the factors.

@@ -24,6 +24,8 @@ pub struct Errors {
     pub conventional: f64,
     /// R / (1 + √k_eff / 2).
     pub root: f64,
+    /// d less 2 eps G, over |α| k max|a| max|b|; complex numbers count as two real ones.
+    pub greatest: f64,
     /// Σ d².
     pub squares: f64,
     /// Entries that are exact.
@@ -41,6 +43,7 @@ impl Errors {
             promised: self.promised.max(other.promised),
             conventional: self.conventional.max(other.conventional),
             root: self.root.max(other.root),
+            greatest: self.greatest.max(other.greatest),
             squares: self.squares + other.squares,
             exact: self.exact + other.exact,
             entries: self.entries + other.entries,
@@ -82,6 +85,7 @@ struct Line {
     parts: Vec<[f64; 2]>,
     moduli: Vec<f64>,
     norm: f64,
+    max: f64,
     nonzeros: usize,
 }
 
@@ -98,7 +102,7 @@ impl Line {
         let scale = if max == 0.0 { 1.0 } else { max };
         let squares = moduli.iter().map(|x| (x / scale).powi(2)).sum::<f64>();
         let nonzeros = moduli.iter().filter(|&&x| x != 0.0).count();
-        Line { norm: squares.sqrt() * scale, parts, moduli, nonzeros }
+        Line { norm: squares.sqrt() * scale, max, parts, moduli, nonzeros }
     }
 }
 
@@ -143,12 +147,15 @@ fn entry<T: Element>(call: &Call<T>, row: &Line, col: &Line, old: T, result: T) 
         if distance == 0.0 { 0.0 } else { distance / bound / T::eps() }
     };
     let r = over(1.0, product + added);
+    let beyond = (modulus(distances) - T::tiny() - 2.0 * T::eps() * (product + added)).max(0.0);
+    let greatest = widen * alpha * row.parts.len() as f64 * row.max * col.max;
     Errors {
         r,
         rn: over(1.0, norms + added),
         promised: over(1.0, widen * ((k + 2.0) / 2.0 * product + added)),
         conventional: over(k + 2.0, widen * (k + 2.0) / 2.0 * (product + added)),
         root: r / (1.0 + k.sqrt() / 2.0),
+        greatest: if beyond == 0.0 { 0.0 } else { beyond / greatest },
         squares: modulus(distances).powi(2),
         exact: usize::from(exact),
         entries: 1,
