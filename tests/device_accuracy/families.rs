@@ -102,7 +102,7 @@ fn parts<T: Element>(
             (a, b)
         }
         "range" => {
-            let top = single_or(30, 240);
+            let top = single_or(25, 240);
             let power = |line: usize, lines: usize| {
                 2f64.powi(2 * top - (4 * top as usize * line / lines) as i32)
             };
