@@ -6,4 +6,3 @@ pub mod data;
 pub mod device;
 pub mod emulation;
 pub mod oracle;
-pub mod peer;

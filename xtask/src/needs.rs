@@ -52,6 +52,10 @@ impl Package {
     /// Debian's NumPy, in Debian's Python.
     pub const NUMPY: Package =
         Package { name: "python3-numpy", check: "/usr/bin/python3 -c 'import numpy'" };
+    /// The HPC Challenge benchmark.
+    pub const HPCC: Package = Package { name: "hpcc", check: "command -v hpcc" };
+    /// `mpirun`.
+    pub const OPENMPI: Package = Package { name: "openmpi-bin", check: "command -v mpirun" };
 
     fn is_there(self) -> bool {
         let mut check = shell::command("sh");

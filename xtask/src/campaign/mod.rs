@@ -9,7 +9,10 @@ pub mod soak;
 pub mod surroundings;
 pub mod testers;
 
+mod accuracy;
 mod differential;
+mod hpcc;
+mod lapack;
 
 use crate::tally::Tally;
 use crate::tree::Tree;
@@ -25,6 +28,13 @@ pub enum Campaign {
     NumpyTests,
     /// The testers of the reference BLAS, Level 3, Fortran and CBLAS
     Testers,
+    /// Accuracy on the NPU: every type and mode, all families of data, 2,000 random calls of each
+    /// type, with the tables of docs/accuracy.md
+    Accuracy,
+    /// svd, solve, eigh and inv of Debian's NumPy, whose LAPACK calls npublas, beside OpenBLAS
+    Lapack,
+    /// Debian's HPC Challenge, two MPI processes that share one simulated NPU
+    Hpcc,
     /// 3,000 random calls beside the reference BLAS, between fences
     Differential,
     /// Every kind of failure of the device at each of twenty positions
@@ -53,6 +63,9 @@ pub fn run(tree: &Tree, campaign: Campaign) -> Result<()> {
             table.print();
             conclude(&tally)
         }
+        Campaign::Accuracy => conclude(&accuracy::run(tree)?),
+        Campaign::Lapack => conclude(&lapack::run(tree)?),
+        Campaign::Hpcc => conclude(&hpcc::run(tree)?),
         Campaign::Differential => conclude(&differential::run(tree)?),
         Campaign::Faults => faults::run(tree),
         Campaign::Processes => processes::run(tree),

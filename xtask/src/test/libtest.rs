@@ -32,6 +32,14 @@ pub fn count(done: &Finished, wanted: impl Fn(&str) -> bool) -> Result<Tally> {
     Ok(tally)
 }
 
+/// What each test printed, by name.
+pub fn said(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let output = programs(text).into_iter().flat_map(|program| program.output);
+    // Behind the last one come the names of those that passed or failed.
+    let ends = |line: &&str| ["successes:", "failures:"].contains(line);
+    output.map(|(test, said)| (test, said.into_iter().take_while(|l| !ends(l)).collect())).collect()
+}
+
 /// The part of one test program.
 #[derive(Debug, Default)]
 struct Program<'a> {
@@ -174,5 +182,14 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(first.skipped[0], "src/lib.rs: a::zero: no device");
         assert_eq!(first.skipped[1], "src/lib.rs: a::three: no such CPU");
         assert_eq!(first.skipped.len(), 3, "two skipped, one ignored: {first:?}");
+    }
+
+    #[test]
+    fn finds_what_each_test_said() {
+        let said = said(OUTPUT);
+        let tests: Vec<&str> = said.iter().map(|(test, _)| *test).collect();
+        assert_eq!(tests, ["a::zero", "a::three", "a::two"]);
+        assert_eq!(said[1].1[..2], ["some words", "SKIPPED: no such CPU"]);
+        assert_eq!(said[2].1, ["left is not right", ""]);
     }
 }

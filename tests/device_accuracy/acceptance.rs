@@ -1,0 +1,181 @@
+//! The acceptance set: every type in every mode, all families, inner dimensions to 32,768.
+//!
+//! A bound alone is no test, because data that are easy pass it with a digit group missing: every
+//! result of the NPU is compared bit for bit with the oracle of its scheme as well.
+//! `NPUBLAS_TEST_ACCURACY=whole` runs the whole set.
+
+use crate::call::Call;
+use crate::common::data::Rng;
+use crate::common::device;
+use crate::element::Element;
+use crate::families::FAMILIES;
+use crate::limits;
+use crate::reference::Errors;
+use npublas::mode::Mode;
+use npublas::{c32, c64};
+use std::collections::BTreeMap;
+
+/// Inner dimensions.
+const DEPTHS: [usize; 11] = [1, 2, 3, 17, 64, 255, 256, 1000, 1024, 4096, 32_768];
+
+/// Type and mode of what the library does not bring to the NPU.
+const NOT_SERVED: &[(char, Mode)] = &[
+    ('d', Mode::Standard),
+    ('c', Mode::Standard),
+    ('z', Mode::Standard),
+    ('d', Mode::Strict),
+    ('c', Mode::Strict),
+    ('z', Mode::Strict),
+    ('s', Mode::Fast),
+    ('d', Mode::Fast),
+    ('c', Mode::Fast),
+    ('z', Mode::Fast),
+    ('s', Mode::Low),
+    ('d', Mode::Low),
+    ('c', Mode::Low),
+    ('z', Mode::Low),
+    ('s', Mode::Fp16),
+    ('d', Mode::Fp16),
+    ('c', Mode::Fp16),
+    ('z', Mode::Fp16),
+];
+
+/// Entries whose error is measured; the bits are compared in all of them.
+const MEASURED: usize = 1500;
+
+/// Odd numbers of rows and columns for an inner dimension.
+fn shape(k: usize) -> [usize; 3] {
+    let (m, n) = match k {
+        0..64 => (63, 47),
+        64..1000 => (45, 67),
+        1000..4096 => (33, 29),
+        4096..10_000 => (17, 19),
+        _ => (5, 7),
+    };
+    [m, n, k]
+}
+
+/// Whether the case runs every time. Of the default mode a third, of the others a ninth, in such
+/// a way that every family and every depth has its turn.
+fn always(mode: Mode, family: usize, depth: usize) -> bool {
+    match mode {
+        Mode::Standard => (family + depth).is_multiple_of(3),
+        _ => (family + 2 * depth).is_multiple_of(9),
+    }
+}
+
+/// What became of the calls of one family.
+#[derive(Debug, Default)]
+struct Row {
+    routes: BTreeMap<String, usize>,
+    /// Of the NPU's results, of those for k ≥ 64, and of the CPU's.
+    all: Errors,
+    deep: Errors,
+    cpu: Errors,
+}
+
+impl Row {
+    fn print(&self, letter: char, mode: Mode, family: &str) {
+        let cell = |errors: &Errors, of: fn(&Errors) -> f64| match errors.entries {
+            0 => "–".to_owned(),
+            _ => format!("{:.2}", of(errors)),
+        };
+        println!(
+            "{letter}gemm    {:9} {family:7} {:>8} {:>8} {:>8} {:>8} {:>8}  {}",
+            mode.name(),
+            cell(&self.deep, |e| e.r),
+            cell(&self.all, |e| e.r),
+            cell(&self.all, |e| e.rn),
+            cell(&self.all, |e| e.promised),
+            cell(&self.cpu, |e| e.r),
+            shares(&self.routes)
+        );
+    }
+}
+
+#[test]
+fn the_acceptance_set_holds() {
+    if !device::ready() {
+        return;
+    }
+    let whole = std::env::var("NPUBLAS_TEST_ACCURACY").is_ok_and(|which| which == "whole");
+    let (mut failures, mut not_served) = (Vec::new(), Vec::new());
+    println!(
+        "Worst of the NPU's results: R and Rn in eps = 2^-23 or 2^-52, `bound` over the promised \
+         bound; and R of the CPU's.\n"
+    );
+    println!("routine  mode      family    R k≥64        R       Rn    bound    R CPU  routes");
+    for mode in Mode::ALL {
+        run::<f32>(mode, whole, &mut failures, &mut not_served);
+        run::<f64>(mode, whole, &mut failures, &mut not_served);
+        run::<c32>(mode, whole, &mut failures, &mut not_served);
+        run::<c64>(mode, whole, &mut failures, &mut not_served);
+    }
+    for (letter, mode) in &not_served {
+        println!("NOT SERVED: {letter}gemm in mode {} by its own scheme", mode.name());
+    }
+    for failure in &failures {
+        println!("FAILED {failure}");
+    }
+    assert_eq!(failures.len(), 0, "the first: {:?}", failures.first());
+    assert_eq!(not_served, NOT_SERVED, "what is served has changed");
+}
+
+/// One type in one mode.
+fn run<T: Element>(
+    mode: Mode,
+    whole: bool,
+    failures: &mut Vec<String>,
+    not_served: &mut Vec<(char, Mode)>,
+) {
+    let mut served = false;
+    for (f, family) in FAMILIES.into_iter().enumerate() {
+        let mut row = Row::default();
+        for (d, k) in DEPTHS.into_iter().enumerate() {
+            if !whole && !always(mode, f, d) {
+                continue;
+            }
+            // The same operands in every mode.
+            let mut rng = Rng::new((f * 100 + d) as u64);
+            let call: Call<T> = Call::drawn(family, shape(k), &[1.0, -1.0, 0.7], &mut rng);
+            let (results, report) = limits::during(mode, || call.run());
+            let report = report.expect("there is a product to compute");
+            let label = format!("{}gemm {} {family} k={k}", T::LETTER, mode.name());
+            let errors = Errors::of(&call, &results, MEASURED);
+            let Some(line) = &report.npu else {
+                *row.routes.entry(format!("cpu:{}", report.reason)).or_default() += 1;
+                row.cpu = row.cpu.and(errors);
+                if errors.conventional > 1.0 {
+                    failures.push(format!("{label} on the CPU: {errors:?}"));
+                }
+                continue;
+            };
+            served |= line.scheme == limits::characteristic(mode, T::DOUBLE);
+            *row.routes.entry(line.scheme.to_owned()).or_default() += 1;
+            row.all = row.all.and(errors);
+            if k >= 64 {
+                row.deep = row.deep.and(errors);
+            }
+            let label = format!("{label} {}", line.scheme);
+            let factors = call.roundings();
+            let broken = limits::broken(mode, line.scheme, T::DOUBLE, family, k, factors, &errors);
+            failures.extend(broken.iter().map(|what| format!("{label}: {what}")));
+            if let Some(what) = call.differs(line.scheme, &results) {
+                failures.push(format!("{label}: {what}"));
+            }
+        }
+        if !row.routes.is_empty() {
+            row.print(T::LETTER, mode, family);
+        }
+    }
+    if !served {
+        not_served.push((T::LETTER, mode));
+    }
+}
+
+/// Routes with their numbers.
+pub fn shares(routes: &BTreeMap<String, usize>) -> String {
+    let shares: Vec<String> =
+        routes.iter().map(|(route, calls)| format!("{route} {calls}")).collect();
+    shares.join(", ")
+}

@@ -1,0 +1,98 @@
+//! What each compute mode promises, and by which schemes it may be served.
+
+use crate::reference::Errors;
+use npublas::mode::Mode;
+use npublas::runtime::{Scope, set_mode};
+
+/// Has this thread's calls run in a mode while `work` goes on.
+pub fn during<R>(mode: Mode, work: impl FnOnce() -> R) -> R {
+    let before = set_mode(Scope::Thread, Some(mode));
+    let result = work();
+    set_mode(Scope::Thread, before);
+    result
+}
+
+/// The schemes of a mode, in single or double precision.
+pub fn schemes(mode: Mode, double: bool) -> &'static [&'static str] {
+    match (mode, double) {
+        (Mode::Standard, false) => &["I-3s8p", "I-4s10p"],
+        (Mode::Standard, true) => &["I-7s28p", "I-8s36p", "II-15", "II-16"],
+        (Mode::Strict, false) => &["I-4s10p"],
+        (Mode::Strict, true) => &["I-8s36p", "II-16"],
+        (Mode::Fast, false) => &["I-3s6p", "I-3s8p", "I-4s10p"],
+        (Mode::Fast, true) => &["I-7s28p", "I-8s36p", "II-15", "II-16"],
+        (Mode::Low | Mode::Fp16, false) => &["I-2s3p"],
+        (Mode::Low | Mode::Fp16, true) => &["I-5s15p", "II-12"],
+    }
+}
+
+/// The scheme without which the mode would be another one.
+pub fn characteristic(mode: Mode, double: bool) -> &'static str {
+    schemes(mode, double)[0]
+}
+
+/// What a result of the NPU under `scheme` breaks of the promises of the mode. `factors` is by
+/// how much the roundings of α and β may raise R.
+pub fn broken(
+    mode: Mode,
+    scheme: &str,
+    double: bool,
+    family: &str,
+    k: usize,
+    factors: f64,
+    errors: &Errors,
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut hold = |what: &str, value: f64, limit: f64| {
+        if value > limit {
+            broken.push(format!("{what} = {value:.3} > {limit:.3}"));
+        }
+    };
+    if mode.is_guarded() {
+        hold("error over the promised bound", errors.promised, 1.0);
+        if family == "eye" {
+            hold("R of A·I", errors.r, 1.5 + factors);
+        }
+    } else {
+        hold("Rn", errors.rn, normwise(scheme, double, k) + factors);
+        let documented = 2f64.powi(if double { -35 } else { -12 });
+        hold("error over k · max a · max b", errors.greatest, documented);
+    }
+    if mode == Mode::Strict {
+        hold("R / (1 + √k_eff / 2)", errors.root, 1.0 + factors);
+    }
+    if let (true, Some(limit)) = (k >= 64, ordinary(mode, scheme, family)) {
+        hold("R", errors.r, limit + factors);
+    }
+    broken
+}
+
+/// R of the families that everybody has, from k = 64 on, for the product alone.
+fn ordinary(mode: Mode, scheme: &str, family: &str) -> Option<f64> {
+    let (uniform, normal, relu) = match (mode, scheme) {
+        (Mode::Strict, _) => (0.6, 0.6, 0.6),
+        (_, "I-3s6p") => (4.0, 10.0, 20.0),
+        (_, "I-2s3p") => (1024.0, 1024.0, 1024.0),
+        (_, "I-5s15p") => (131_072.0, 131_072.0, 131_072.0),
+        (_, "II-12") => (512.0, 512.0, 512.0),
+        _ => (3.0, 3.0, 6.0),
+    };
+    match family {
+        "unif01" | "unif" => Some(uniform),
+        "normal" => Some(normal),
+        "relu" | "relu2" => Some(relu),
+        _ => None,
+    }
+}
+
+/// Rn of a scheme without its guard: 1 + 8 √k 2^(p - B), p bits being wanted and B held.
+fn normwise(scheme: &str, double: bool, k: usize) -> f64 {
+    let wanted = if double { 53.0 } else { 24.0 };
+    let held = match scheme {
+        "I-2s3p" => return 4096.0,
+        "I-5s15p" => 39.0,
+        "II-12" => 46.9,
+        _ => wanted,
+    };
+    1.0 + 8.0 * (k as f64).sqrt() * 2f64.powf(wanted - held)
+}

@@ -1,0 +1,279 @@
+//! The slow oracle: every scheme by definition.
+//!
+//! Nothing here comes from the library. Quantisation decodes the bits of a double, digits are
+//! remainders, sums are plain loops over integers, and which products are kept is written down
+//! once more. A modular scheme is no residues here at all: the exact product of the quantised
+//! integers is what any way through the Chinese remainder theorem has to give.
+
+use crate::element::Element;
+use crate::exact::{decode, ldexp};
+use crate::families::Operands;
+
+/// A scheme by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `I-SsPp`: S balanced radix-256 digits, P digit products.
+    Slices { slices: u32, products: u32 },
+    /// `II-N`: the first N moduli.
+    Residues { moduli: usize },
+}
+
+/// Pairwise coprime.
+const MODULI: [u128; 16] =
+    [256, 255, 253, 251, 247, 241, 239, 233, 229, 227, 223, 217, 211, 199, 197, 193];
+
+impl Scheme {
+    pub fn named(name: &str) -> Option<Scheme> {
+        if let Some(moduli) = name.strip_prefix("II-") {
+            return Some(Scheme::Residues { moduli: moduli.parse().ok()? });
+        }
+        let (slices, products) = name.strip_prefix("I-")?.strip_suffix('p')?.split_once('s')?;
+        Some(Scheme::Slices { slices: slices.parse().ok()?, products: products.parse().ok()? })
+    }
+
+    /// α·A·B + β·C, row-major; `old` is not read where β is 0. The rows are shared out between
+    /// threads; each entry is plain loops.
+    pub fn gemm<T: Element>(self, it: &Operands<T>, alpha: T, beta: T, old: &[T]) -> Vec<T> {
+        let Operands { m, n, k, a, b } = it;
+        let (m, n, k) = (*m, *n, *k);
+        // A complex product is two real ones of lines twice as long: [Ar, Ai]·[Br; -Bi] is the
+        // real part, [Ar, Ai]·[Bi; Br] the imaginary one.
+        let join = |first: &dyn Fn(&[f64; 2]) -> f64,
+                    second: &dyn Fn(&[f64; 2]) -> f64,
+                    line: &[[f64; 2]]| {
+            let second = line.iter().filter(|_| T::COMPLEX).map(second);
+            Line::new(self, line.iter().map(first).chain(second))
+        };
+        let row = |i: usize| {
+            let line: Vec<_> = a[i * k..(i + 1) * k].iter().map(|x| x.doubles()).collect();
+            join(&|x| x[0], &|x| x[1], &line)
+        };
+        let cols: Vec<[Line; 2]> = (0..n)
+            .map(|j| {
+                let line: Vec<_> = (0..k).map(|l| b[l * n + j].doubles()).collect();
+                [join(&|x| x[0], &|x| -x[1], &line), join(&|x| x[1], &|x| x[0], &line)]
+            })
+            .collect();
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let each = m.div_ceil(threads);
+        let mut results = vec![T::ZERO; m * n];
+        std::thread::scope(|scope| {
+            for (t, results) in results.chunks_mut(each * n).enumerate() {
+                let (row, cols) = (&row, &cols);
+                scope.spawn(move || {
+                    for (i, results) in results.chunks_mut(n).enumerate() {
+                        let i = t * each + i;
+                        let row = row(i);
+                        for (j, (result, [re, im])) in results.iter_mut().zip(cols).enumerate() {
+                            let im = if T::COMPLEX { self.entry(&row, im) } else { 0.0 };
+                            let value = [self.entry(&row, re), im];
+                            *result = finish(alpha, value, beta, old[i * n + j]);
+                        }
+                    }
+                });
+            }
+        });
+        results
+    }
+
+    /// One real entry of the product: T as a double, times a power of two.
+    fn entry(self, row: &Line, col: &Line) -> f64 {
+        let (total, up) = match self {
+            Scheme::Slices { slices, products } => {
+                let last = last(slices, products);
+                let mut total = 0i128;
+                for p in 1..=slices {
+                    for q in (1..=slices).filter(|&q| keeps(slices, products, p, q)) {
+                        let sum = dot(&row.planes[p as usize - 1], &col.planes[q as usize - 1]);
+                        total += i128::from(sum) * 256i128.pow(last - p - q);
+                    }
+                }
+                (total, 8 * (2 * slices - last) as i32)
+            }
+            Scheme::Residues { moduli } => {
+                let mut total = 0i128;
+                for (&x, &y) in row.whole.iter().zip(&col.whole) {
+                    total += i128::from(x) * i128::from(y);
+                }
+                assert!(total.unsigned_abs() < range(moduli) / 2, "beyond the moduli");
+                (total, 0)
+            }
+        };
+        ldexp(total as f64, up - row.exponent - col.exponent)
+    }
+}
+
+/// Whether the product of digits p and q, 1 being the leading ones, is kept.
+fn keeps(slices: u32, products: u32, p: u32, q: u32) -> bool {
+    match (slices, products) {
+        (3, 8) => (p, q) != (3, 3),
+        _ if products == slices * (slices + 1) / 2 => p + q <= slices + 1,
+        _ => panic!("nobody has said which are the {products} products of {slices} slices"),
+    }
+}
+
+/// The greatest p + q that is kept.
+fn last(slices: u32, products: u32) -> u32 {
+    let all = (1..=slices).flat_map(|p| (1..=slices).map(move |q| (p, q)));
+    all.filter(|&(p, q)| keeps(slices, products, p, q)).map(|(p, q)| p + q).max().unwrap_or(0)
+}
+
+/// A line of A or B, quantised.
+#[derive(Debug)]
+struct Line {
+    /// Elements were multiplied by 2 to this power.
+    exponent: i32,
+    /// The elements as integers.
+    whole: Vec<i64>,
+    /// Their digits, plane by plane, the leading ones first.
+    planes: Vec<Vec<i16>>,
+}
+
+impl Line {
+    fn new(scheme: Scheme, elements: impl Iterator<Item = f64>) -> Line {
+        let elements: Vec<f64> = elements.collect();
+        let (exponent, slices) = match scheme {
+            Scheme::Slices { slices, .. } => (fixed_exponent(&elements, slices), slices as usize),
+            Scheme::Residues { moduli } => (norm_exponent(&elements, moduli), 0),
+        };
+        let whole: Vec<i64> = elements.iter().map(|&x| quantise(x, exponent)).collect();
+        let digits: Vec<_> = whole.iter().map(|&x| digits(x, slices)).collect();
+        let plane = |p: usize| digits.iter().map(|digits| digits[p]).collect();
+        Line { exponent, planes: (0..slices).map(plane).collect(), whole }
+    }
+}
+
+/// The nearest integer to x · 2^e, ties to even.
+fn quantise(x: f64, e: i32) -> i64 {
+    let (mantissa, own) = decode(x);
+    let (magnitude, up) = (mantissa.unsigned_abs(), own + e);
+    let whole = if magnitude == 0 || up < -60 {
+        0
+    } else if up >= 0 {
+        assert!(up < magnitude.leading_zeros() as i32, "{x:e} · 2^{e} is too great");
+        magnitude << up
+    } else {
+        let (cut, half) = (magnitude >> -up, 1u64 << (-up - 1));
+        let rest = magnitude & (2 * half - 1);
+        cut + u64::from(rest > half || rest == half && cut % 2 == 1)
+    };
+    if x.is_sign_negative() { -(whole as i64) } else { whole as i64 }
+}
+
+/// The balanced digits of an integer, leading digit first.
+fn digits(x: i64, slices: usize) -> Vec<i16> {
+    let mut rest = i128::from(x);
+    let mut digits = Vec::with_capacity(slices);
+    for _ in 0..slices {
+        let low = rest.rem_euclid(256);
+        let digit = if low < 128 { low } else { low - 256 };
+        digits.push(digit as i16);
+        rest = (rest - digit) / 256;
+    }
+    assert!(slices == 0 || rest == 0, "{x} has more than {slices} digits");
+    digits.reverse();
+    digits
+}
+
+/// Of `slices` digits: the exponent that takes the greatest magnitude to [2^(8s-2), 2^(8s-1)),
+/// or one less where the greatest number of balanced digits, 7F7F…, would be passed.
+fn fixed_exponent(elements: &[f64], slices: u32) -> i32 {
+    let max = greatest(elements);
+    if max == 0.0 {
+        return 0;
+    }
+    let e = 8 * slices as i32 - 1 - (log2(max) + 1);
+    // 7F7F…7F over 2^(8s-1), as the mantissas of both precisions see it; a quotient by a power
+    // of two is exact.
+    let mantissa = ldexp(max, -(log2(max) + 1));
+    let limit = if max == f64::from(max as f32) && slices <= 4 {
+        f64::from(0xFE_FEFE_u32) / 2f64.powi(24)
+    } else {
+        0x1F_DFDF_DFDF_DFDF_u64 as f64 / 2f64.powi(53)
+    };
+    if mantissa > limit { e - 1 } else { e }
+}
+
+fn greatest(elements: &[f64]) -> f64 {
+    elements.iter().fold(0.0, |max, x| max.max(x.abs()))
+}
+
+/// The exponent of the leading bit of a positive number.
+fn log2(x: f64) -> i32 {
+    let (mantissa, e) = decode(x);
+    63 - mantissa.leading_zeros() as i32 + e
+}
+
+/// Of a modular scheme: the greatest with which the line is surely no longer than √(P/2), less a
+/// hair, in the 2-norm, what rounding adds included. The elements count in units of 2^-15 of the
+/// power of two below the greatest, rounded up.
+fn norm_exponent(elements: &[f64], moduli: usize) -> i32 {
+    let max = greatest(elements);
+    if max == 0.0 {
+        return 0;
+    }
+    let unit = 15 - log2(max);
+    let square: u128 = elements.iter().map(|&x| u128::from(quantise_up(x, unit)).pow(2)).sum();
+    let root = (range(moduli) / 2 - 1).isqrt();
+    let rounding = (1..).find(|h| 4 * h * h >= elements.len() as u128).unwrap_or(0);
+    let radius = root - (root >> 30) - 1 - rounding;
+    let fits = |d: i32| match d {
+        0.. => square << (2 * d) <= radius * radius,
+        _ => square <= (radius * radius) << (-2 * d),
+    };
+    // Beyond 2^126 nothing fits.
+    let most = (square.leading_zeros() as i32 - 2) / 2;
+    unit + (-20..=most).rev().find(|&d| fits(d)).expect("some exponent fits")
+}
+
+/// The product of the moduli.
+fn range(moduli: usize) -> u128 {
+    MODULI[..moduli].iter().product()
+}
+
+/// ⌈|x| · 2^e⌉ of what is at most 2^16.
+fn quantise_up(x: f64, e: i32) -> u64 {
+    let (mantissa, own) = decode(x);
+    let (magnitude, up) = (mantissa.unsigned_abs(), own + e);
+    match up {
+        0.. => magnitude << up,
+        -63..0 => magnitude.div_ceil(1 << -up),
+        _ => u64::from(magnitude != 0),
+    }
+}
+
+/// Σ x·y over digits, whose products are at most 2^14.
+fn dot(x: &[i16], y: &[i16]) -> i64 {
+    const RUN: usize = 1 << 16;
+    let mut total = 0;
+    for (x, y) in x.chunks(RUN).zip(y.chunks(RUN)) {
+        let mut sum = 0i32;
+        for (&x, &y) in x.iter().zip(y) {
+            sum = sum.wrapping_add(i32::from(x).wrapping_mul(i32::from(y)));
+        }
+        total += i64::from(sum);
+    }
+    total
+}
+
+/// The final formula, in double precision and then rounded to the type: one fused multiply-add
+/// and, where β takes part, β·C rounded before; for complex types each product of two numbers is
+/// one rounded product and one fused multiply-add, and the two are added.
+fn finish<T: Element>(alpha: T, value: [f64; 2], beta: T, old: T) -> T {
+    let (a, b) = (alpha.doubles(), beta.doubles());
+    let reads = b != [0.0, 0.0];
+    let old = if reads { old.doubles() } else { [0.0; 2] };
+    if !T::COMPLEX {
+        let result = if reads { a[0].mul_add(value[0], b[0] * old[0]) } else { a[0] * value[0] };
+        return T::new(result, 0.0);
+    }
+    let product = |x: [f64; 2], y: [f64; 2]| {
+        [x[0].mul_add(y[0], -(x[1] * y[1])), x[0].mul_add(y[1], x[1] * y[0])]
+    };
+    let mut result = product(a, value);
+    if reads {
+        let added = product(b, old);
+        result = [result[0] + added[0], result[1] + added[1]];
+    }
+    T::new(result[0], result[1])
+}
