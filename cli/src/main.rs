@@ -1,9 +1,11 @@
 //! The command `npublas`.
 
+mod bench;
 mod info;
 mod run;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Show what this machine has for npublas, and run programs on it.
@@ -20,6 +22,11 @@ enum Command {
     Info,
     /// Run a program whose large matrix products go to the NPU
     Run(run::Arguments),
+    /// Measure the CPU's matrix products beside those of other BLAS libraries
+    Bench(bench::Arguments),
+    /// The processes that `bench` starts
+    #[command(name = bench::worker::COMMAND, hide = true)]
+    BenchWorker { library: PathBuf, threads: usize },
 }
 
 fn main() -> ExitCode {
@@ -34,6 +41,20 @@ fn main() -> ExitCode {
             eprintln!("npublas: {error}");
             // The shell's code for a command that it cannot find or start.
             ExitCode::from(127)
+        }
+        Command::Bench(arguments) => exit_code(bench::run(&arguments)),
+        Command::BenchWorker { library, threads } => {
+            exit_code(bench::worker::run(&library, threads))
+        }
+    }
+}
+
+fn exit_code(done: Result<(), String>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("npublas: {error}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -11,6 +11,7 @@ mod headers;
 mod jobs;
 mod needs;
 mod numpy;
+mod peers;
 mod shell;
 mod stage;
 mod table;
@@ -62,6 +63,8 @@ enum Task {
         #[arg(long)]
         group: Option<String>,
     },
+    /// Fetch and build other BLAS libraries, and print the `npublas bench` that measures beside them
+    Peers,
     /// Write include/npublas.h from the sources
     Headers {
         /// Only compare; fail when the file is out of date
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Task::Campaign { campaign } => campaign::run(&tree, campaign),
         Task::Stage { dir } => stage::run(&tree, &dir),
         Task::Clients { dir, group } => clients::run(&tree, &dir, group.as_deref()),
+        Task::Peers => peers::run(&tree),
         Task::Headers { check: false } => headers::write(&tree),
         Task::Headers { check: true } => headers::check(&tree),
     });

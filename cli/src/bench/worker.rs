@@ -1,0 +1,198 @@
+//! A process with one library in it: checks and times what it is told on standard input.
+//!
+//! Libraries fight over threads, affinity and symbols; each of them has a process of its own
+//! here, which sleeps while the others are measured.
+
+use super::library::{self, Element, Function};
+use super::limits::Quiet;
+use super::product::Product;
+use super::suite;
+use npublas::{c32, c64};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The variables by which libraries are told how many threads to use.
+const THREADS: [&str; 6] = [
+    "NPUBLAS_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
+
+/// How long a turn waits for a quiet moment.
+const PATIENCE: Duration = Duration::from_millis(60);
+
+/// The command of the program that makes it a worker.
+pub const COMMAND: &str = "bench-worker";
+
+/// A worker as the bench sees it.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+    say: ChildStdin,
+    hear: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts a worker for a library, on so many CPUs.
+    pub fn start(library: &Path, threads: usize) -> io::Result<Worker> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(COMMAND).arg(library).arg(threads.to_string());
+        for name in THREADS {
+            command.env(name, threads.to_string());
+        }
+        // Only the CPU path is measured, whatever this machine has.
+        command.env("NPUBLAS_DEVICE", "none");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let say = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let hear = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
+        Ok(Worker { child, say, hear })
+    }
+
+    /// Prepares a shape, given by its number in the suite, and checks the library's result.
+    /// `None` where the library does not have the type.
+    pub fn prepare(&mut self, letter: char, shape: usize) -> Result<Option<()>, String> {
+        match self.ask(&format!("shape {letter} {shape}"))?.as_str() {
+            "right" => Ok(Some(())),
+            "absent" => Ok(None),
+            wrong => Err(wrong.to_owned()),
+        }
+    }
+
+    /// Seconds for one product of the prepared shape, from as many as fill the time.
+    pub fn time(&mut self, time: Duration) -> Result<f64, String> {
+        let answer = self.ask(&format!("time {}", time.as_secs_f64()))?;
+        answer.parse().map_err(|_| answer)
+    }
+
+    fn ask(&mut self, question: &str) -> Result<String, String> {
+        let mut answer = String::new();
+        let asked = writeln!(self.say, "{question}");
+        match asked.and_then(|()| self.hear.read_line(&mut answer)) {
+            Ok(length) if length > 0 => Ok(answer.trim_end().to_owned()),
+            _ => Err("its process ended".to_owned()),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may be in the middle of something, or gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The life of a worker: answers questions until there are no more.
+pub fn run(path: &Path, threads: usize) -> Result<(), String> {
+    stay_on(threads)?;
+    let library = library::load(path)?;
+    let mut current: Option<Box<dyn Timed>> = None;
+    let mut output = io::stdout();
+    let mut quiet = Quiet::default();
+    for line in io::stdin().lock().lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let answer = match (words.as_slice(), &mut current) {
+            (["shape", letter, index], current) => {
+                // Before the next matrices are made.
+                *current = None;
+                let shape = index.parse().ok().and_then(|index| suite::shapes().nth(index));
+                let shape = shape.ok_or("no such shape")?;
+                let prepared = match *letter {
+                    "s" => prepare::<f32>(&library, &shape),
+                    "d" => prepare::<f64>(&library, &shape),
+                    "c" => prepare::<c32>(&library, &shape),
+                    "z" => prepare::<c64>(&library, &shape),
+                    _ => return Err("no such type".to_owned()),
+                };
+                match prepared {
+                    None => "absent".to_owned(),
+                    Some(Err(wrong)) => wrong,
+                    Some(Ok(product)) => {
+                        *current = Some(product);
+                        "right".to_owned()
+                    }
+                }
+            }
+            (["time", seconds], Some(product)) => {
+                let seconds = seconds.parse().map_err(|_| "no time")?;
+                if seconds > 0.0 {
+                    quiet.wait(PATIENCE);
+                }
+                product.time(seconds).to_string()
+            }
+            _ => return Err(format!("not understood: {line}")),
+        };
+        let answered = writeln!(output, "{answer}").and_then(|()| output.flush());
+        answered.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Keeps this process, and the threads that its library will start, on the first CPUs that it may
+/// use. Some libraries count CPUs and nothing else.
+fn stay_on(threads: usize) -> Result<(), String> {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::unistd::Pid;
+    let this = Pid::from_raw(0);
+    let change = || {
+        let allowed = sched_getaffinity(this)?;
+        let mut chosen = CpuSet::new();
+        let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
+        for cpu in cpus.take(threads) {
+            chosen.set(cpu)?;
+        }
+        sched_setaffinity(this, &chosen)
+    };
+    change().map_err(|error: nix::Error| format!("choosing CPUs: {error}"))
+}
+
+/// A product of any type with the function that computes it.
+trait Timed {
+    /// Seconds for one product, from as many as fill about `seconds`.
+    fn time(&mut self, seconds: f64) -> f64;
+}
+
+struct Prepared<T: Element> {
+    product: Product<T>,
+    function: Function<T>,
+    /// Seconds for one product, as far as known.
+    estimate: f64,
+}
+
+impl<T: Element> Timed for Prepared<T> {
+    fn time(&mut self, seconds: f64) -> f64 {
+        // What slept a while finds its caches cold, its threads parked and its clock low.
+        let warm = Instant::now();
+        while warm.elapsed().as_secs_f64() < seconds / 4.0 {
+            self.product.run(&self.function);
+        }
+        let times = (seconds / self.estimate).max(1.0) as usize;
+        let start = Instant::now();
+        for _ in 0..times {
+            self.product.run(&self.function);
+        }
+        self.estimate = start.elapsed().as_secs_f64() / times as f64;
+        self.estimate
+    }
+}
+
+fn prepare<T: Element>(
+    library: &libloading::Library,
+    shape: &suite::Shape,
+) -> Option<Result<Box<dyn Timed>, String>> {
+    let function = Function::<T>::find(library)?;
+    let mut product = Product::new(shape);
+    if let Err(wrong) = product.check(&function) {
+        return Some(Err(wrong));
+    }
+    let start = Instant::now();
+    product.run(&function);
+    let estimate = start.elapsed().as_secs_f64().max(1e-9);
+    Some(Ok(Box::new(Prepared { product, function, estimate })))
+}
