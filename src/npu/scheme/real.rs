@@ -177,15 +177,18 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn nearest(self, scale: f32) -> u32 {
-        to_i32((self * scale).round_ties_even()) as u32
+        // The rounding comes last, so that with the conversion it is one instruction.
+        let bounded = bounded(self * scale).round_ties_even();
+        // SAFETY: bounded, and no rounding leads out of the bounds.
+        unsafe { bounded.to_int_unchecked::<i32>() as u32 }
     }
     #[inline(always)]
     fn leading(self, scale: f32) -> i8 {
-        to_i32(self * scale) as i8
+        whole(self * scale) as i8
     }
     #[inline(always)]
     fn beside(self, up: f32, down: f32) -> u32 {
-        (to_i32(self * up) as f32 * down).to_bits() ^ self.to_bits()
+        (whole(self * up) as f32 * down).to_bits() ^ self.to_bits()
     }
     #[inline(always)]
     fn finish(alpha: f32, value: f64, beta: f32, old: Option<f32>) -> f32 {
@@ -199,13 +202,19 @@ impl Real for f32 {
 
 /// The integer part; some number for what is not within ±2^31.
 #[inline(always)]
-fn to_i32(x: f32) -> i32 {
+fn whole(x: f32) -> i32 {
+    // SAFETY: bounded.
+    unsafe { bounded(x).to_int_unchecked() }
+}
+
+/// What is within ±2^31, and no NaN; some number of these for others.
+#[inline(always)]
+fn bounded(x: f32) -> f32 {
     /// The greatest number below 2^31.
     const BELOW: f32 = 2_147_483_520.0;
-    // Not a clamp, which would let a NaN through.
-    let bounded = x.max(-BELOW);
-    // SAFETY: within ±2^31, and no NaN, which the maximum takes away.
-    unsafe { bounded.min(BELOW).to_int_unchecked() }
+    // Not a clamp, which would let a NaN through: the maximum takes it away.
+    let above = x.max(-BELOW);
+    above.min(BELOW)
 }
 
 impl Real for f64 {

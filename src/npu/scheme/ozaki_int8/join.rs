@@ -58,10 +58,10 @@ widest! {
     /// `out[j]` = rne(T) · 2^(8(2s - w) - row_exponent - col_exponents\[j]).
     ///
     /// T is exact for k up to [`max_k`]. The exponents are added before anything is scaled, so
-    /// that lines of 2^1000 and 2^-1000 give 1. The scaling is exact unless the value overflows
-    /// or is subnormal, which [`in_range`] excludes: exponents of single-precision lines are
-    /// within -120 … 179, which is never near; those of double-precision lines are within
-    /// -990 … 1140. Where it does not, a subnormal value is rounded a second time.
+    /// that lines of 2^1000 and 2^-1000 give 1. Where they are [`in_range`] the scaling is exact
+    /// and no value is subnormal or overflows; elsewhere values are some numbers. Exponents of
+    /// single-precision lines, within -120 … 179, always are; those of double-precision lines
+    /// are within -990 … 1140.
     pub fn join(
         groups: &[Group],
         slices: usize,
@@ -81,17 +81,33 @@ fn join_any(
     col_exponents: &[i32],
     out: &mut [f64],
 ) {
+    let base = 8 * (2 * slices as i32 - last_weight(groups) as i32) - row_exponent;
+    if groups.len() > WEIGHTS {
+        join_halves::<true>(groups, sums, base, col_exponents, out);
+    } else {
+        join_halves::<false>(groups, sums, base, col_exponents, out);
+    }
+}
+
+/// The values rne(T) · 2^(base - f) with the exponents f of the columns.
+#[inline(always)]
+fn join_halves<const WIDE: bool>(
+    groups: &[Group],
+    sums: &[i64],
+    base: i32,
+    col_exponents: &[i32],
+    out: &mut [f64],
+) {
     let cols = out.len();
     assert!(sums.len() == groups.len() * cols && col_exponents.len() == cols);
     let last = last_weight(groups);
-    let base = 8 * (2 * slices as i32 - last as i32) - row_exponent;
     for start in (0..cols).step_by(COLS) {
         let width = COLS.min(cols - start);
         // T = high · 2^32 + low.
         let (mut high, mut low) = ([0i64; COLS], [0i64; COLS]);
         for (g, group) in groups.iter().enumerate() {
             let distance = last - group.weight;
-            let half = if distance < WEIGHTS { &mut low } else { &mut high };
+            let half = if WIDE && distance >= WEIGHTS { &mut high } else { &mut low };
             let weight = 8 * (distance % WEIGHTS) as u32;
             let sums = &sums[g * cols + start..][..width];
             for (t, &sum) in half.iter_mut().zip(sums) {
@@ -101,35 +117,36 @@ fn join_any(
         let exponents = &col_exponents[start..][..width];
         let values = &mut out[start..][..width];
         for (((value, &high), &low), &f) in values.iter_mut().zip(&high).zip(&low).zip(exponents) {
-            *value = scale(round(high, low), base - f);
+            // In range, see `in_range`, the bounds do nothing.
+            *value = round::<WIDE>(high, low) * f64::pow2((base - f).clamp(-1022, 1023));
         }
     }
 }
 
-/// The double nearest to T = high · 2^32 + low, ties to even, |T| ≤ 2^95.
+/// The double nearest to T = high · 2^32 + low, ties to even, |T| ≤ 2^95. Unless `WIDE`, `high`
+/// is 0.
 ///
-/// T is cut at bit 44 into two integers of less than 52 bits, both exact doubles, and their sum
-/// is rounded once, by the addition.
+/// T is cut at bit 44 into two integers of at most 52 bits. Each becomes an exact double as the
+/// low bits of one whose unit is its own, and their sum is rounded once, by the addition. 64-bit
+/// integers are only shifted as unsigned ones, which every CPU can in vectors.
 #[inline(always)]
-fn round(high: i64, low: i64) -> f64 {
-    /// Added to the bits of these, integers below 2^52, or within ±2^51, are doubles of units 1.
-    const UNSIGNED: f64 = 4_503_599_627_370_496.0;
-    const SIGNED: f64 = 6_755_399_441_055_744.0;
-    let high = high.wrapping_add(low >> 32);
-    let upper = (high >> 12) as u64;
-    let lower = (high as u64 & 0xFFF) << 32 | low as u64 & 0xFFFF_FFFF;
-    let upper = f64::from_bits(SIGNED.to_bits().wrapping_add(upper)) - SIGNED;
-    let lower = f64::from_bits(UNSIGNED.to_bits() | lower) - UNSIGNED;
-    upper * f64::pow2(44) + lower
-}
-
-/// t · 2^up for an integer t below 2^100, in two steps, of which the first is exact.
-#[inline(always)]
-fn scale(t: f64, up: i32) -> f64 {
-    // Beyond these, t · 2^up is 0, or infinite, with any t.
-    let up = up.clamp(-2044, 2046);
-    let half = up >> 1;
-    t * f64::pow2(half) * f64::pow2(up - half)
+fn round<const WIDE: bool>(high: i64, low: i64) -> f64 {
+    const SIGN: u64 = 1 << 63;
+    /// Doubles with units of 1 and of 2^44.
+    const LOWER: f64 = f64::from_bits((1023 + 52) << 52);
+    const UPPER: f64 = f64::from_bits((1023 + 96) << 52);
+    // What taking T, or `high`, for an unsigned number adds to T.
+    let bias = f64::from_bits((1023 + if WIDE { 95 } else { 63 }) << 52);
+    let biased = low as u64 ^ SIGN;
+    let (upper, lower) = if WIDE {
+        // The carry of `low` is 2^31 too great until that is taken off.
+        let high = (high as u64).wrapping_add(biased >> 32).wrapping_sub(1 << 31);
+        ((high ^ SIGN) >> 12, (high & 0xFFF) << 32 | low as u64 & 0xFFFF_FFFF)
+    } else {
+        (biased >> 44, low as u64 & 0xFFF_FFFF_FFFF)
+    };
+    let upper = f64::from_bits(UPPER.to_bits() | upper) - (UPPER + bias);
+    upper + (f64::from_bits(LOWER.to_bits() | lower) - LOWER)
 }
 
 #[cfg(test)]
@@ -174,7 +191,10 @@ mod tests {
             for borrow in [0, 1, -1, 12_345] {
                 let low = (t & 0xFFFF_FFFF) as i64 + (borrow << 32);
                 let high = ((t >> 32) as i64).wrapping_sub(borrow);
-                assert_eq!(round(high, low).to_bits(), (t as f64).to_bits(), "{t:x}");
+                assert_eq!(round::<true>(high, low).to_bits(), (t as f64).to_bits(), "{t:x}");
+            }
+            if let Ok(low) = i64::try_from(t) {
+                assert_eq!(round::<false>(0, low).to_bits(), (t as f64).to_bits(), "{t:x}");
             }
         };
         for bits in 0..=94u32 {
@@ -193,8 +213,9 @@ mod tests {
                 }
             }
         }
-        assert_eq!(round(i64::MIN, 0), -(2f64.powi(95)));
-        assert_eq!(round(0, 0).to_bits(), 0);
+        assert_eq!(round::<true>(i64::MIN, 0), -(2f64.powi(95)));
+        assert_eq!(round::<false>(0, i64::MIN), -(2f64.powi(63)));
+        assert_eq!((round::<true>(0, 0).to_bits(), round::<false>(0, 0).to_bits()), (0, 0));
     }
 
     #[test]
@@ -210,9 +231,10 @@ mod tests {
             assert_eq!(join(48 + exponent, 48 - exponent), 1.0);
         }
         assert_eq!(join(0, -927), 2f64.powi(1023));
-        assert_eq!(join(100, 1018), 2f64.powi(-1022));
-        assert_eq!((join(-900, -900), join(1128, 1128)), (f64::INFINITY, 0.0));
-        assert_eq!(join(i32::MAX / 2, 0), 0.0);
+        assert_eq!(join(100, 970), 2f64.powi(48 - 1022));
+        // Out of range: some numbers.
+        join(-900, -900);
+        join(i32::MAX / 2, 0);
     }
 
     #[test]
@@ -220,6 +242,9 @@ mod tests {
         for scheme in SCHEMES {
             let k = 1 << 20;
             assert!(scheme.in_range(-130..=179, -130..=179, k), "{}", scheme.name);
+            let last = scheme.groups.last().unwrap().weight;
+            let base = 8 * (2 * scheme.planes() - last) as i32;
+            let bits = 128 - (k as u128 * per_term(scheme.groups, 0..8)).leading_zeros() as i32;
             let ones = vec![1; scheme.groups.len()];
             let full: Vec<i64> =
                 scheme.groups.iter().map(|g| (g.count * k) as i64 * 16384).collect();
@@ -233,10 +258,11 @@ mod tests {
             for e in -1000..1200 {
                 for f in [-900, -400, 0, 500, 900] {
                     if scheme.in_range(e..=e, f..=f, k) {
-                        assert!(value(&least, e, f).is_normal() && value(&full, e, f).is_normal());
-                    } else {
                         let (small, great) = (value(&least, e, f), value(&full, e, f));
-                        assert!(!small.is_normal() || great >= 2f64.powi(1020), "{e} {f}");
+                        assert!(small.is_normal() && great.is_normal(), "{e} {f}");
+                        // One step as exact as the sum is, to both sides.
+                        assert_eq!(small.log2() as i32, base - e - f);
+                        assert!(great.log2() < (bits + base - e - f) as f64);
                     }
                 }
             }
