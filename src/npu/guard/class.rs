@@ -12,6 +12,8 @@ const BINS: usize = 256;
 /// The extremes of the statistics of some lines; no line need attain more than one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Class {
+    /// How many lines.
+    pub lines: usize,
     /// Smallest counts.
     pub counts: [u32; THRESHOLDS.len()],
     /// Smallest and largest number of non-zeros.
@@ -26,8 +28,10 @@ pub(super) struct Class {
 }
 
 impl Class {
-    fn of(line: &LineStats) -> Class {
+    /// One line.
+    pub fn of(line: &LineStats) -> Class {
         Class {
+            lines: 1,
             counts: line.counts,
             min_nonzeros: line.nonzeros,
             max_nonzeros: line.nonzeros,
@@ -44,6 +48,7 @@ impl Class {
         for (root, &other) in self.roots.iter_mut().zip(&other.roots) {
             *root = (*root).max(other);
         }
+        self.lines += other.lines;
         self.min_nonzeros = self.min_nonzeros.min(other.min_nonzeros);
         self.max_nonzeros = self.max_nonzeros.max(other.max_nonzeros);
         self.norm = self.norm.max(other.norm);
@@ -55,13 +60,16 @@ impl Class {
 ///
 /// A line's place in the cumulative histogram of the sizes Σ_p D_p c_p decides its class, so
 /// that neither the order of the lines nor ties matter. Any partition would be sound.
-pub(super) fn classes(lines: &[LineStats], k: usize) -> Vec<Class> {
+pub(super) fn classes<'a>(
+    lines: impl Iterator<Item = &'a LineStats> + Clone,
+    k: usize,
+) -> Vec<Class> {
     let bin = |line: &LineStats| {
         let size: u64 =
             STEPS.iter().zip(line.counts).map(|(&d, c)| u64::from(d) * u64::from(c)).sum();
         (BINS as u64 * size / (127 * k as u64 + 1)) as usize
     };
-    let lines = || lines.iter().filter(|line| line.nonzeros > 0);
+    let lines = || lines.clone().filter(|line| line.nonzeros > 0);
     let mut upto = [0; BINS];
     for line in lines() {
         upto[bin(line)] += 1;
@@ -99,16 +107,16 @@ mod tests {
     #[test]
     fn classes_do_not_depend_on_the_order() {
         let mut lines: Vec<_> = (0..500).map(|i| line(i * i % 331, 1 + i as usize)).collect();
-        let before = format!("{:?}", classes(&lines, 400));
+        let before = format!("{:?}", classes(lines.iter(), 400));
         lines.reverse();
         lines.swap(3, 77);
-        assert_eq!(format!("{:?}", classes(&lines, 400)), before);
+        assert_eq!(format!("{:?}", classes(lines.iter(), 400)), before);
     }
 
     #[test]
     fn classes_are_even_and_cover_every_line() {
         let lines: Vec<_> = (1..=400).map(|i| line(i, 5)).collect();
-        let classes = classes(&lines, 400);
+        let classes = classes(lines.iter(), 400);
         assert!((8..=CLASSES).contains(&classes.len()));
         for line in &lines {
             let fits = |class: &&Class| {
@@ -132,8 +140,8 @@ mod tests {
 
     #[test]
     fn lines_of_zeros_are_in_no_class() {
-        assert!(classes(&[line(0, 0), line(9, 0)], 10).is_empty());
-        assert_eq!(classes(&[line(0, 0), line(9, 1)], 10).len(), 1);
-        assert!(classes(&[], 0).is_empty());
+        assert!(classes([line(0, 0), line(9, 0)].iter(), 10).is_empty());
+        assert_eq!(classes([line(0, 0), line(9, 1)].iter(), 10).len(), 1);
+        assert!(classes([].iter(), 0).is_empty());
     }
 }

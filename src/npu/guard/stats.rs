@@ -42,7 +42,7 @@ impl LineStats {
         pitch: usize,
     ) -> LineStats {
         let slices = scheme.planes();
-        let lead = 8 * (slices as u32 - 1);
+        let lead = lead(scheme);
         let (counts, inexact) = count(line, exponent, lead);
         let plane = |p: usize| &planes[(p - 1) * pitch..p * pitch];
         let mut roots = [0; MAX_PLANES];
@@ -86,7 +86,31 @@ fn count_any<R: Real>(line: &[R], exponent: i32, lead: u32) -> ([u32; THRESHOLDS
     (counts, inexact)
 }
 
-/// F of every element.
+widest! {
+    /// F of every element of a line, whose exponent under `scheme` is `exponent`: numbers of
+    /// 0 … 127, whose product with those of another line [`certifies`](super::certifies) an
+    /// entry. `out` is as long as the line, or longer and filled up with zeros.
+    pub fn leading<R: Real>(
+        line: &[R],
+        exponent: i32,
+        scheme: &Scheme,
+        out: &mut [i8],
+    ) => leading_any;
+}
+
+#[inline(always)]
+fn leading_any<R: Real>(line: &[R], exponent: i32, scheme: &Scheme, out: &mut [i8]) {
+    assert!(line.len() <= out.len());
+    leading_parts(line, exponent, lead(scheme), out);
+    out[line.len()..].fill(0);
+}
+
+/// Bits of the unit of the leading digit.
+fn lead(scheme: &Scheme) -> u32 {
+    8 * (scheme.planes() as u32 - 1)
+}
+
+/// F of every element, for as many as `out` has room for.
 #[inline(always)]
 fn leading_parts<R: Real>(line: &[R], exponent: i32, lead: u32, out: &mut [i8]) {
     if R::ORDINARY.contains(&exponent) {
