@@ -2,30 +2,30 @@
 
 /// A of m × k and B of k × n, both row-major and contiguous.
 #[derive(Debug, Clone)]
-pub struct Operands {
+pub struct Operands<R = f32> {
     pub m: usize,
     pub n: usize,
     pub k: usize,
-    pub a: Vec<f32>,
-    pub b: Vec<f32>,
+    pub a: Vec<R>,
+    pub b: Vec<R>,
 }
 
-impl Operands {
-    pub fn new(m: usize, n: usize, k: usize, a: Vec<f32>, b: Vec<f32>) -> Operands {
+impl<R: Copy> Operands<R> {
+    pub fn new(m: usize, n: usize, k: usize, a: Vec<R>, b: Vec<R>) -> Operands<R> {
         assert!(a.len() == m * k && b.len() == k * n);
         Operands { m, n, k, a, b }
     }
 
     /// One row times one column.
-    pub fn dot(a: Vec<f32>, b: Vec<f32>) -> Operands {
+    pub fn dot(a: Vec<R>, b: Vec<R>) -> Operands<R> {
         Operands::new(1, 1, a.len(), a, b)
     }
 
-    pub fn row(&self, i: usize) -> &[f32] {
+    pub fn row(&self, i: usize) -> &[R] {
         &self.a[i * self.k..][..self.k]
     }
 
-    pub fn col(&self, j: usize) -> Vec<f32> {
+    pub fn col(&self, j: usize) -> Vec<R> {
         (0..self.k).map(|l| self.b[l * self.n + j]).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The library's way from operands to results, with plain loops in place of the device.
 
 use super::data::Operands;
-use npublas::npu::guard::{LineStats, accepts};
+use npublas::npu::guard::{LineStats, accepts, certifies, leading};
 use npublas::npu::scheme::{LineScan, Real, Scheme};
 
 /// A row or column, as the engine prepares it.
@@ -9,10 +9,12 @@ pub struct Line {
     pub exponent: i32,
     pub planes: Vec<i8>,
     pub stats: LineStats,
+    /// The leading parts of which products certify entries.
+    pub leading: Vec<i8>,
 }
 
 impl Line {
-    pub fn new(scheme: &Scheme, line: &[f32]) -> Line {
+    pub fn new<R: Real>(scheme: &Scheme, line: &[R]) -> Line {
         let scan = LineScan::of(line);
         assert!(scan.finite);
         let exponent = scheme.exponent(line, &scan);
@@ -20,7 +22,9 @@ impl Line {
         let mut planes = vec![0x55; scheme.planes() * pitch];
         scheme.split(line, exponent, pitch, &mut planes);
         let stats = LineStats::of(line, &scan, exponent, scheme, &planes, pitch);
-        Line { exponent, planes, stats }
+        let mut parts = vec![0x55; pitch];
+        leading(line, exponent, scheme, &mut parts);
+        Line { exponent, planes, stats, leading: parts }
     }
 
     pub fn plane(&self, scheme: &Scheme, p: usize) -> &[i8] {
@@ -38,7 +42,7 @@ pub struct Emulation<'a> {
 }
 
 impl<'a> Emulation<'a> {
-    pub fn new(scheme: &'a Scheme, it: &Operands) -> Emulation<'a> {
+    pub fn new<R: Real>(scheme: &'a Scheme, it: &Operands<R>) -> Emulation<'a> {
         Emulation {
             scheme,
             k: it.k,
@@ -50,6 +54,23 @@ impl<'a> Emulation<'a> {
     pub fn accepted(&self) -> bool {
         let stats = |lines: &[Line]| lines.iter().map(|line| line.stats).collect::<Vec<_>>();
         accepts(self.scheme, &stats(&self.rows), &stats(&self.cols), self.k)
+    }
+
+    /// Whether the entry (i, j) is certified by itself.
+    pub fn certified(&self, i: usize, j: usize) -> bool {
+        let (row, col) = (&self.rows[i], &self.cols[j]);
+        let parts = row.leading.iter().zip(&col.leading);
+        let overlap = parts.map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
+        certifies(self.scheme, &row.stats, &col.stats, overlap)
+    }
+
+    /// Whether no value is subnormal or overflows.
+    pub fn in_range(&self) -> bool {
+        let range = |lines: &[Line]| {
+            let exponents = || lines.iter().map(|line| line.exponent);
+            exponents().min().unwrap_or(0)..=exponents().max().unwrap_or(0)
+        };
+        self.scheme.in_range(range(&self.rows), range(&self.cols), self.k)
     }
 
     /// The exact sums of row i, `[group][column]`.
@@ -85,9 +106,9 @@ impl<'a> Emulation<'a> {
         values
     }
 
-    pub fn sgemm(&self, alpha: f32, beta: f32, c: &[f32]) -> Vec<f32> {
+    pub fn gemm<R: Real>(&self, alpha: R, beta: R, c: &[R]) -> Vec<R> {
         let mut c = c.to_vec();
-        f32::finish_row(alpha, &self.product(), beta, &mut c);
+        R::finish_row(alpha, &self.product(), beta, &mut c);
         c
     }
 }

@@ -5,4 +5,6 @@
 pub mod data;
 pub mod device;
 pub mod emulation;
+pub mod exact;
+pub mod flushing;
 pub mod oracle;
