@@ -1,7 +1,7 @@
 //! Classes of lines of similar size, and the extremes of their statistics.
 
 use super::{LineStats, STEPS, THRESHOLDS};
-use crate::npu::scheme::MAX_PLANES;
+use crate::npu::scheme::MAX_DIGITS;
 
 /// Most classes per operand.
 const CLASSES: usize = 16;
@@ -22,7 +22,7 @@ pub(super) struct Class {
     /// Largest bound of ‖X‖₁.
     pub norm: u128,
     /// Largest ‖d_p‖₂, rounded up, of the planes that meet a dropped product.
-    pub roots: [u64; MAX_PLANES],
+    pub roots: [u64; MAX_DIGITS],
     /// Whether any line was rounded.
     pub inexact: bool,
 }

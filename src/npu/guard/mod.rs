@@ -145,7 +145,7 @@ fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::npu::scheme::MAX_PLANES;
+    use crate::npu::scheme::MAX_DIGITS;
     use crate::npu::scheme::ozaki_int8::{I_2S3P, I_3S8P, I_4S10P, I_7S28P, I_8S36P, SCHEMES};
 
     /// Counts of a line whose F are these.
@@ -245,7 +245,7 @@ mod tests {
             min_nonzeros: k,
             max_nonzeros: k,
             norm: (k as u128) << 63,
-            roots: [128 * 2048; MAX_PLANES],
+            roots: [128 * 2048; MAX_DIGITS],
             inexact: true,
         };
         // Nothing wraps, or the build's checks would end the test.

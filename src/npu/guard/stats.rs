@@ -3,7 +3,7 @@
 use super::THRESHOLDS;
 use crate::npu::scheme::fixed::Fixed;
 use crate::npu::scheme::real::{Real, Word};
-use crate::npu::scheme::{LineScan, MAX_PLANES, Scheme};
+use crate::npu::scheme::{LineScan, MAX_DIGITS, Scheme};
 use crate::npu::widest::widest;
 
 /// Elements whose leading parts are kept at hand while they are counted.
@@ -25,7 +25,7 @@ pub struct LineStats {
     /// Upper bound of ‖X‖₁.
     pub(super) norm: u128,
     /// ‖d_p‖₂, rounded up, of the planes that meet a dropped product; 0 of the others.
-    pub(super) roots: [u64; MAX_PLANES],
+    pub(super) roots: [u64; MAX_DIGITS],
     /// Whether rounding to integers changed an element.
     pub(super) inexact: bool,
 }
@@ -45,7 +45,7 @@ impl LineStats {
         let lead = lead(scheme);
         let (counts, inexact) = count(line, exponent, lead);
         let plane = |p: usize| &planes[(p - 1) * pitch..p * pitch];
-        let mut roots = [0; MAX_PLANES];
+        let mut roots = [0; MAX_DIGITS];
         for p in 1..=slices {
             if (1..=slices).any(|q| scheme.drops(p, q) || scheme.drops(q, p)) {
                 roots[p - 1] = root_up(sum_of_squares(plane(p)));

@@ -5,6 +5,7 @@
 //! per [`Group`], and joins the sums; it does not know which scheme it runs. Whatever differs
 //! between kinds of schemes is decided here, by [`Numbers`].
 
+pub mod crt_int8;
 pub mod element;
 mod finish;
 pub mod fixed;
@@ -19,8 +20,8 @@ pub use scan::LineScan;
 
 use std::ops::RangeInclusive;
 
-/// Most planes that a scheme may have.
-pub const MAX_PLANES: usize = 8;
+/// Most digits that a scheme may have.
+pub const MAX_DIGITS: usize = 8;
 
 /// Greatest number of int8 products whose sum surely fits an int32: each is at most 2^14, and
 /// 131071 · 2^14 < 2^31. A device task takes no more of a [`Group`], all its products counted.
@@ -45,13 +46,17 @@ pub struct Scheme {
 pub enum Numbers {
     /// So many balanced radix-256 digits; plane 1 holds the leading ones. See [`ozaki_int8`].
     Digits(usize),
+    /// The residues modulo so many numbers, one plane each, multiplied each with its like. See
+    /// [`crt_int8`].
+    Residues(usize),
 }
 
 impl Scheme {
-    /// Planes per operand line, at most [`MAX_PLANES`].
+    /// Planes per operand line.
     pub fn planes(&self) -> usize {
         match self.numbers {
             Numbers::Digits(slices) => slices,
+            Numbers::Residues(residues) => residues,
         }
     }
 
@@ -64,14 +69,27 @@ impl Scheme {
     pub fn max_k(&self) -> usize {
         match self.numbers {
             Numbers::Digits(_) => ozaki_int8::max_k(self.groups),
+            Numbers::Residues(_) => crt_int8::MAX_K,
         }
     }
 
     /// The exponent by which `line`, whose scan is `scan`, is scaled before it is split. It
     /// depends on the whole line and on nothing else; 0 for a line of zeros. The line is finite.
-    pub fn exponent<R: Real>(&self, _line: &[R], scan: &LineScan<R>) -> i32 {
+    pub fn exponent<R: Real>(&self, line: &[R], scan: &LineScan<R>) -> i32 {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::exponent(scan.max_abs, slices),
+            Numbers::Residues(residues) => crt_int8::exponent(&[line], scan.max_abs, residues),
+        }
+    }
+
+    /// How many bits below its leading seven a line has integers for: a non-zero element times
+    /// 2^(exponent - bits), without its fraction, is a number of 0 … 127, and the largest is not
+    /// far below. `exponent` is the line's own.
+    pub fn trailing_bits<R: Real>(&self, exponent: i32, scan: &LineScan<R>) -> u32 {
+        match self.numbers {
+            Numbers::Digits(slices) => 8 * (slices as u32 - 1),
+            Numbers::Residues(_) if scan.nonzeros == 0 => 0,
+            Numbers::Residues(_) => (exponent + scan.max_abs.ilog2() - 6).max(0) as u32,
         }
     }
 
@@ -86,6 +104,9 @@ impl Scheme {
     pub fn split<R: Real>(&self, line: &[R], exponent: i32, pitch: usize, planes: &mut [i8]) {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::split(line, exponent, slices, pitch, planes),
+            Numbers::Residues(residues) => {
+                crt_int8::split(line, exponent, residues, pitch, planes);
+            }
         }
     }
 
@@ -93,12 +114,15 @@ impl Scheme {
     ///
     /// `sums[g * cols + j]` is the exact sum of group g at column j of `cols = out.len()`;
     /// `row_exponent` and `col_exponents[j]` are those of the lines. `out[j]` becomes the
-    /// value, rounded to f64 once; see [`ozaki_int8::join`] for the formula of digits. Sums that
+    /// value, rounded to f64 once; see [`ozaki_int8::join`] and [`crt_int8::join`] for the formulas. Sums that
     /// no device should return give some number, never a panic.
     pub fn join(&self, sums: &[i64], row_exponent: i32, col_exponents: &[i32], out: &mut [f64]) {
         match self.numbers {
             Numbers::Digits(slices) => {
                 ozaki_int8::join(self.groups, slices, sums, row_exponent, col_exponents, out);
+            }
+            Numbers::Residues(residues) => {
+                crt_int8::join(residues, sums, row_exponent, col_exponents, out);
             }
         }
     }
@@ -110,16 +134,20 @@ impl Scheme {
     pub fn in_range(&self, rows: RangeInclusive<i32>, cols: RangeInclusive<i32>, k: usize) -> bool {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::in_range(self.groups, slices, rows, cols, k),
+            Numbers::Residues(residues) => crt_int8::in_range(residues, rows, cols),
         }
     }
 
-    /// Whether no group keeps the product A_p · B_q.
+    /// Whether the product A_p · B_q belongs to the result and no group keeps it.
     pub fn drops(&self, p: usize, q: usize) -> bool {
+        if let Numbers::Residues(_) = self.numbers {
+            return false;
+        }
         let keeps = |g: &Group| g.weight == p + q && (g.first..g.first + g.count).contains(&p);
         !self.groups.iter().any(keeps)
     }
 
-    /// The (p, q) of the products that no group keeps.
+    /// The (p, q) of the products that belong to the result and that no group keeps.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let planes = self.planes();
         let all = (1..=planes).flat_map(move |p| (1..=planes).map(move |q| (p, q)));

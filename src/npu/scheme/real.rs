@@ -115,7 +115,11 @@ pub trait Real: Scalar<Real = Self> {
     /// The integer part of `self · scale`, a number of 0 … 127. Others, and NaN, give some
     /// number.
     fn leading(self, scale: Self) -> i8;
-    /// For `self` ≥ 0: 0 iff `self · 2^e` is an integer within the range of [`Real::nearest`].
+    /// The nearest integer, ties to even.
+    fn round(self) -> Self;
+    /// The nearest single-precision number.
+    fn to_f32(self) -> f32;
+    /// For `self` ≥ 0: 0 iff `self · 2^e` is an integer, which is below 2^63.
     /// `up` is 2^e and `down` 2^-e for an e of [`Real::ORDINARY`]. Bits are compared, for a
     /// subnormal element may count as zero in arithmetic.
     fn beside(self, up: Self, down: Self) -> Self::Word;
@@ -139,6 +143,14 @@ pub trait Real: Scalar<Real = Self> {
         self.magnitude().wrapping_add(all).wrapping_shr(Self::Word::BITS - 1)
     }
 
+    /// The exponent of the leading bit of a number that is not zero.
+    fn ilog2(self) -> i32 {
+        let bits = self.magnitude().to_u64();
+        let field = (bits >> (Self::PRECISION - 1)) as i32;
+        let shift = Self::PRECISION as i32 - 2;
+        Self::LEAST + if field == 0 { bits.ilog2() as i32 } else { field + shift }
+    }
+
     /// Whether this is a zero, see [`Real::nonzero`].
     #[inline(always)]
     fn is_zero(self) -> bool {
@@ -151,7 +163,7 @@ const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
 
 /// 2^52 + 2^51: added to a number below 2^51 it leaves the nearest integer, ties to even, in the
 /// low bits.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
+pub(super) const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 const TWO_32: f64 = 4_294_967_296.0;
 
@@ -187,8 +199,16 @@ impl Real for f32 {
         whole(self * scale) as i8
     }
     #[inline(always)]
+    fn round(self) -> f32 {
+        self.round_ties_even()
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+    #[inline(always)]
     fn beside(self, up: f32, down: f32) -> u32 {
-        (whole(self * up) as f32 * down).to_bits() ^ self.to_bits()
+        ((self * up).round_ties_even() * down).to_bits() ^ self.to_bits()
     }
     #[inline(always)]
     fn finish(alpha: f32, value: f64, beta: f32, old: Option<f32>) -> f32 {
@@ -249,6 +269,14 @@ impl Real for f64 {
         let bounded = (self * scale).max(0.0);
         // SAFETY: from 0 to 127, and no NaN, which the maximum takes away.
         unsafe { bounded.min(127.0).to_int_unchecked::<i32>() as i8 }
+    }
+    #[inline(always)]
+    fn round(self) -> f64 {
+        self.round_ties_even()
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self as f32
     }
     #[inline(always)]
     fn beside(self, up: f64, down: f64) -> u64 {
