@@ -1,7 +1,7 @@
 //! The library's way from operands to results, with plain loops in place of the device.
 
 use super::data::Operands;
-use npublas::npu::guard::{LineStats, accepts, certifies, leading};
+use npublas::npu::guard::{LineStats, accepts, certifies};
 use npublas::npu::scheme::{LineScan, Real, Scheme};
 
 /// A row or column, as the engine prepares it.
@@ -23,7 +23,7 @@ impl Line {
         scheme.split(line, exponent, pitch, &mut planes);
         let stats = LineStats::of(line, &scan, exponent, scheme, &planes, pitch);
         let mut parts = vec![0x55; pitch];
-        leading(line, exponent, scheme, &mut parts);
+        stats.leading(line, exponent, &mut parts);
         Line { exponent, planes, stats, leading: parts }
     }
 

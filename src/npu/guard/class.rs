@@ -19,8 +19,10 @@ pub(super) struct Class {
     /// Smallest and largest number of non-zeros.
     pub min_nonzeros: usize,
     pub max_nonzeros: usize,
-    /// Largest bound of ‖X‖₁.
-    pub norm: u128,
+    /// Smallest λ.
+    pub trailing: u32,
+    /// Largest bound of ‖X‖₁ in units of F.
+    pub norm: u64,
     /// Largest ‖d_p‖₂, rounded up, of the planes that meet a dropped product.
     pub roots: [u64; MAX_DIGITS],
     /// Whether any line was rounded.
@@ -35,6 +37,7 @@ impl Class {
             counts: line.counts,
             min_nonzeros: line.nonzeros,
             max_nonzeros: line.nonzeros,
+            trailing: line.trailing,
             norm: line.norm,
             roots: line.roots,
             inexact: line.inexact,
@@ -51,6 +54,7 @@ impl Class {
         self.lines += other.lines;
         self.min_nonzeros = self.min_nonzeros.min(other.min_nonzeros);
         self.max_nonzeros = self.max_nonzeros.max(other.max_nonzeros);
+        self.trailing = self.trailing.min(other.trailing);
         self.norm = self.norm.max(other.norm);
         self.inexact |= other.inexact;
     }
@@ -98,7 +102,8 @@ mod tests {
         LineStats {
             counts: std::array::from_fn(|p| size / (p as u32 + 1)),
             nonzeros,
-            norm: u128::from(size) * 3,
+            trailing: 40 - size % 9,
+            norm: u64::from(size) * 3,
             roots: std::array::from_fn(|p| if p == 2 { u64::from(size) } else { 0 }),
             inexact: size.is_multiple_of(7),
         }
@@ -121,6 +126,7 @@ mod tests {
         for line in &lines {
             let fits = |class: &&Class| {
                 class.counts.iter().zip(&line.counts).all(|(class, line)| class <= line)
+                    && class.trailing <= line.trailing
                     && class.norm >= line.norm
                     && class.roots[2] >= line.roots[2]
                     && class.inexact >= line.inexact

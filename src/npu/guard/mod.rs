@@ -9,23 +9,36 @@
 //! # Units
 //!
 //! Let a row be scaled by 2^e and a column by 2^f, see [`Scheme::exponent`], and let x, y be
-//! scaled elements, X, Y their roundings to integers of s digits. Everything is counted in units of 2^(-e-f).
+//! scaled elements and X, Y their roundings to integers. Everything is counted in units of
+//! 2^(-e-f).
+//!
+//! **Leading parts.** F = trunc(|x| / 2^λ), with λ so that F is an integer of 0 … 127 and the
+//! greatest of a line is about 64 or more. λ is that of the line, [`Scheme::trailing_bits`]:
+//! 8(s - 1) for s digits, so that F has the unit of the leading one; for residues, where the
+//! 2-norm of a line decides e, what is between e and the exponent that takes the greatest element
+//! into \[64, 128).
 //!
 //! **Error.** With |x - X| ≤ q_i, |y - Y| ≤ q_j (1/2, or 0 for a line that is exact),
-//! |Σ xy - Σ XY| ≤ q_i ‖Y‖₁ + q_j ‖X‖₁ + q_i q_j k_eff. Digit products that the scheme drops
-//! add 256^(2s-p-q) ‖d_p(X)‖₂ ‖d_q(Y)‖₂ each, by Cauchy and Schwarz. The sum of all is E.
+//! |Σ xy - Σ XY| ≤ q_i ‖Y‖₁ + q_j ‖X‖₁ + q_i q_j k_eff. Of a non-zero element |x| < 2^λ (F + 1),
+//! and the right side is an integer, so ‖X‖₁ ≤ 2^λ n with n = Σ (F + 1) over the non-zeros.
+//! Digit products that a scheme drops add 256^(2s-p-q) ‖d_p(X)‖₂ ‖d_q(Y)‖₂ each, by Cauchy and
+//! Schwarz; schemes of residues drop nothing. The sum of all is E.
 //!
-//! **Magnitude.** F = trunc(|x| / 256^(s-1)) is the element over the unit of the leading digit,
-//! an integer of 0 … 127. So Σ |x||y| ≥ 256^(2s-2) Σ F F' ≥ 2^(16(s-1)) L.
+//! **Magnitude.** Σ |x||y| ≥ 2^(λ+μ) Σ F F' ≥ 2^(λ+μ) L, with λ of the row and μ of the column.
 //!
-//! **Test.** E ≤ k_eff · 2^-p · 2^(16(s-1)) · L, that is **E ≤ k_eff · L · 2^σ with
-//! σ = 16(s-1) - p**: 8 for three slices of single precision, 24 for four; 43 for seven of
-//! double precision, 59 for eight. E is given 2^-40 of itself on top.
+//! **Test.** E ≤ k_eff · 2^-p · 2^(λ+μ) · L, that is **E ≤ k_eff · L · 2^σ with
+//! σ = λ + μ - p**: for digits 8 with three slices of single precision, 24 with four; 43 with
+//! seven of double precision, 59 with eight. E is given 2^-40 of itself on top.
 //!
-//! With s = 8 and k = 2^22 the greatest numbers are ‖X‖₁ < 2^85, E < 2^88 and
-//! 4 k_eff L 2^σ < 2^118: a u128 holds them all.
+//! Over 2^(λ+μ), the left side q_i n_j / 2^λ + q_j n_i / 2^μ + q_i q_j k_eff / 2^(λ+μ) only falls
+//! when λ or μ grows, so lines of different λ may be judged by the least of them. The dropped
+//! products belong to schemes where all λ are the same.
 //!
-//! F comes from the element itself. The leading digit rounds to nearest and may exceed it
+//! With s = 8 and k = 2^22 the greatest numbers are ‖X‖₁ ≤ 2^85, E < 2^88 and
+//! 4 k_eff L 2^σ < 2^118. With 16 residues λ is at most 56; for any k up to [`MAX_K`] E is less
+//! than 2^92 and 4 k_eff L 2^σ less than 2^126. A u128 holds them all.
+//!
+//! F comes from the element itself. A leading digit rounds to nearest and may exceed it
 //! (elements of 32640 facing zeros: accepted with |d_1|, and wrong by 132360 u where 36001 u are
 //! allowed); so may X.
 //!
@@ -44,7 +57,7 @@ mod stats;
 mod verdict;
 
 pub use super::scheme::LineScan;
-pub use stats::{LineStats, leading};
+pub use stats::LineStats;
 pub use verdict::{Verdict, judge};
 
 use super::scheme::Scheme;
@@ -81,7 +94,8 @@ pub fn accepts(scheme: &Scheme, a: &[LineStats], b: &[LineStats], k: usize) -> b
 }
 
 /// Whether the entry of a row and a column provably meets the bound under `scheme`, where
-/// `overlap` is the product of their [`leading`] parts: Σ F F', exactly or less.
+/// `overlap` is the product of their [leading parts](LineStats::leading): Σ F F', exactly or
+/// less.
 pub fn certifies(scheme: &Scheme, row: &LineStats, col: &LineStats, overlap: i64) -> bool {
     let overlap = u64::try_from(overlap).unwrap_or(0);
     holds(scheme, &Class::of(row), &Class::of(col), overlap)
@@ -105,26 +119,25 @@ fn holds(scheme: &Scheme, row: &Class, col: &Class, overlap: u64) -> bool {
     let needed = error + error.div_ceil(1 << 40);
     let terms = row.min_nonzeros.min(col.min_nonzeros) as u128;
     let proven = 4 * terms * u128::from(overlap);
-    match shift(scheme) {
+    // σ is below 0 for two slices, of which little is ever proven but that a result is exact.
+    match (row.trailing + col.trailing) as i32 - scheme.precision as i32 {
         up @ 0.. => needed <= proven << up,
         down => needed << -down <= proven,
     }
-}
-
-/// σ. Below 0 for two slices, of which little is ever proven but that a result is exact.
-fn shift(scheme: &Scheme) -> i32 {
-    16 * (scheme.planes() as i32 - 1) - scheme.precision as i32
 }
 
 /// 4 E, at most, for the lines of two classes.
 fn error(scheme: &Scheme, row: &Class, col: &Class) -> u128 {
     let (row_inexact, col_inexact) = (u128::from(row.inexact), u128::from(col.inexact));
     let terms = row.max_nonzeros.min(col.max_nonzeros) as u128;
-    let mut error =
-        2 * row_inexact * col.norm + 2 * col_inexact * row.norm + row_inexact * col_inexact * terms;
+    let norm = |class: &Class| u128::from(class.norm) << class.trailing;
+    let mut error = 2 * row_inexact * norm(col)
+        + 2 * col_inexact * norm(row)
+        + row_inexact * col_inexact * terms;
+    let trailing = row.trailing + col.trailing;
     for (p, q) in scheme.dropped() {
         let product = u128::from(row.roots[p - 1]) * u128::from(col.roots[q - 1]);
-        error += (4 * product) << (8 * (2 * scheme.planes() - p - q));
+        error += (4 * product) << (trailing - 8 * (p + q - 2) as u32);
     }
     error
 }
@@ -146,6 +159,7 @@ fn overlap(a: &[u32; THRESHOLDS.len()], b: &[u32; THRESHOLDS.len()], k: u32) -> 
 mod tests {
     use super::*;
     use crate::npu::scheme::MAX_DIGITS;
+    use crate::npu::scheme::crt_int8::{II_15, II_16};
     use crate::npu::scheme::ozaki_int8::{I_2S3P, I_3S8P, I_4S10P, I_7S28P, I_8S36P, SCHEMES};
 
     /// Counts of a line whose F are these.
@@ -155,8 +169,9 @@ mod tests {
 
     #[test]
     fn shifts_are_those_of_the_derivation() {
-        let shifts = [-8, 8, 8, 24, 11, 43, 59];
-        assert_eq!(SCHEMES.map(shift), shifts);
+        let lambda = |scheme: &Scheme| scheme.trailing_bits(0, &LineScan::of(&[1.0]));
+        let shift = |scheme: &Scheme| 2 * lambda(scheme) as i32 - scheme.precision as i32;
+        assert_eq!(SCHEMES.map(shift), [-8, 8, 8, 24, 11, 43, 59]);
         assert_eq!(STEPS.iter().sum::<u32>(), 90);
     }
 
@@ -195,12 +210,13 @@ mod tests {
     }
 
     /// Extremes of lines with these numbers of non-zeros, at least.
-    fn class(inexact: bool, nonzeros: usize, norm: u128, roots: &[u64]) -> Class {
+    fn class(trailing: u32, inexact: bool, nonzeros: usize, norm: u64, roots: &[u64]) -> Class {
         Class {
             lines: 1,
             counts: [2; THRESHOLDS.len()],
             min_nonzeros: nonzeros,
             max_nonzeros: nonzeros + 1,
+            trailing,
             norm,
             roots: std::array::from_fn(|p| roots.get(p).copied().unwrap_or(0)),
             inexact,
@@ -209,28 +225,40 @@ mod tests {
 
     #[test]
     fn errors_of_one_pair_by_hand() {
-        let (row, col) = (class(true, 5, 1000, &[0, 0, 7]), class(true, 3, 2000, &[0, 0, 11]));
-        let expected = 2 * 2000 + 2 * 1000 + 4 + 4 * 7 * 11;
+        let (row, col) =
+            (class(16, true, 5, 1000, &[0, 0, 7]), class(16, true, 3, 2000, &[0, 0, 11]));
+        let expected = ((2 * 2000 + 2 * 1000) << 16) + 4 + 4 * 7 * 11;
         assert_eq!(error(&I_3S8P, &row, &col), expected);
-        assert_eq!(error(&I_3S8P, &class(false, 5, 1000, &[]), &col), 2000);
-        let (row, col) = (class(false, 5, 0, &[0, 2, 3, 5]), class(false, 5, 0, &[0, 7, 11, 13]));
+        assert_eq!(error(&I_3S8P, &class(16, false, 5, 1000, &[]), &col), 2000 << 16);
+        let row = class(24, false, 5, 0, &[0, 2, 3, 5]);
+        let col = class(24, false, 5, 0, &[0, 7, 11, 13]);
         let dropped = ((2 * 13 + 3 * 11 + 5 * 7) << 16) + ((3 * 13 + 5 * 11) << 8) + 5 * 13;
         assert_eq!(error(&I_4S10P, &row, &col), 4 * dropped);
-        let last = class(false, 3, 0, &[0, 0, 0, 0, 0, 0, 11]);
+        let row = class(48, false, 5, 0, &[0, 2, 3, 5]);
+        let last = class(48, false, 3, 0, &[0, 0, 0, 0, 0, 0, 11]);
         assert_eq!(
             error(&I_7S28P, &row, &last),
             (4 * 2 * 11) << 40 | (4 * 3 * 11) << 32 | (4 * 5 * 11) << 24
         );
+        // Each line has a λ of its own.
+        let (row, col) = (class(50, true, 5, 1000, &[]), class(47, true, 3, 2000, &[]));
+        assert_eq!(error(&II_15, &row, &col), (4000u128 << 47) + (2000 << 50) + 4);
     }
 
     #[test]
     fn the_test_is_sharp() {
         // 4E = 2^30 and a little for rounding, k_eff = 3.
-        let (row, col) = (class(true, 5, 1000, &[]), class(false, 3, 1 << 29, &[]));
+        let lines = |trailing: u32| {
+            let col = class(trailing, false, 3, 1 << (29 - trailing), &[]);
+            (class(trailing, true, 5, 1000, &[]), col)
+        };
+        let (row, col) = lines(16);
         let just = ((1u64 << 30) + 1).div_ceil(12 << 8);
         assert!(holds(&I_3S8P, &row, &col, just) && !holds(&I_3S8P, &row, &col, just - 1));
+        let (row, col) = lines(8);
         let just = ((1u64 << 38) + 256).div_ceil(12);
         assert!(holds(&I_2S3P, &row, &col, just) && !holds(&I_2S3P, &row, &col, just - 1));
+        let (row, col) = lines(24);
         // L = 90² · (2 + 2 - 3).
         assert_eq!(overlap(&row.counts, &col.counts, 3), 8100);
         assert!(meets(&I_4S10P, &row, &col, 3) && !meets(&I_4S10P, &row, &col, 4));
@@ -238,20 +266,33 @@ mod tests {
 
     #[test]
     fn the_longest_lines_do_not_overflow() {
-        let k = 1 << 22;
-        let class = Class {
+        let class = |k: usize, trailing: u32| Class {
             lines: 1,
             counts: [k as u32; THRESHOLDS.len()],
             min_nonzeros: k,
             max_nonzeros: k,
-            norm: (k as u128) << 63,
+            trailing,
+            norm: 128 * k as u64,
             roots: [128 * 2048; MAX_DIGITS],
             inexact: true,
         };
         // Nothing wraps, or the build's checks would end the test.
-        let met: Vec<bool> = SCHEMES.iter().map(|s| meets(s, &class, &class, k)).collect();
-        assert_eq!((met[0], met[6]), (false, true));
-        assert!(error(&I_8S36P, &class, &class) >= 4u128 << 85);
+        let k = 1 << 22;
+        let digits = |slices: u32| class(k, 8 * (slices - 1));
+        let met = |scheme: &Scheme| {
+            let class = digits(scheme.planes() as u32);
+            meets(scheme, &class, &class, k)
+        };
+        assert!(SCHEMES.into_iter().filter(|scheme| met(scheme)).count() > 2 && met(&I_8S36P));
+        assert!(error(&I_8S36P, &digits(8), &digits(8)) >= 4u128 << 85);
+        // A line of one element has the greatest λ, 62 bits less 7 and one for roundings.
+        let own = |line: &[f64]| {
+            let scan = LineScan::of(line);
+            II_16.trailing_bits(II_16.exponent(line, &scan), &scan)
+        };
+        assert!(own(&[1.0]) <= 56 && own(&[1.0 - f64::EPSILON / 2.0]) <= 56);
+        let longest = class(MAX_K, 56);
+        assert!(meets(&II_16, &longest, &longest, MAX_K));
     }
 
     #[test]

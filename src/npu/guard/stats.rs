@@ -22,8 +22,10 @@ pub struct LineStats {
     pub(super) counts: [u32; THRESHOLDS.len()],
     /// Elements that are not zero.
     pub(super) nonzeros: usize,
-    /// Upper bound of ‖X‖₁.
-    pub(super) norm: u128,
+    /// λ: the unit of F is 2^λ.
+    pub(super) trailing: u32,
+    /// Σ (F + 1) over the non-zeros, an upper bound of ‖X‖₁ in units of F.
+    pub(super) norm: u64,
     /// ‖d_p‖₂, rounded up, of the planes that meet a dropped product; 0 of the others.
     pub(super) roots: [u64; MAX_DIGITS],
     /// Whether rounding to integers changed an element.
@@ -31,8 +33,8 @@ pub struct LineStats {
 }
 
 impl LineStats {
-    /// Statistics of `line`, whose scan is `scan`, whose exponent is `exponent` and whose digit
-    /// planes under `scheme` are `planes` with pitch `pitch`.
+    /// Statistics of `line`, whose scan is `scan`, whose exponent is `exponent` and whose planes
+    /// under `scheme` are `planes` with pitch `pitch`.
     pub fn of<R: Real>(
         line: &[R],
         scan: &LineScan<R>,
@@ -41,93 +43,87 @@ impl LineStats {
         planes: &[i8],
         pitch: usize,
     ) -> LineStats {
-        let slices = scheme.planes();
-        let lead = lead(scheme);
-        let (counts, inexact) = count(line, exponent, lead);
-        let plane = |p: usize| &planes[(p - 1) * pitch..p * pitch];
+        let trailing = scheme.trailing_bits(exponent, scan);
+        let (counts, sum) = count(line, exponent - trailing as i32);
         let mut roots = [0; MAX_DIGITS];
-        for p in 1..=slices {
-            if (1..=slices).any(|q| scheme.drops(p, q) || scheme.drops(q, p)) {
-                roots[p - 1] = root_up(sum_of_squares(plane(p)));
+        for p in scheme.dropped().flat_map(|(p, q)| [p, q]) {
+            if roots[p - 1] == 0 {
+                roots[p - 1] = root_up(sum_of_squares(&planes[(p - 1) * pitch..p * pitch]));
             }
         }
-        // |X| is at most |d_1| units of the leading digit and 128 of every other.
-        let others = 128 * (((1u128 << lead) - 1) / 255);
-        let norm =
-            (u128::from(sum_of_magnitudes(plane(1))) << lead) + others * scan.nonzeros as u128;
-        LineStats { counts, nonzeros: scan.nonzeros, norm, roots, inexact }
+        LineStats {
+            counts,
+            nonzeros: scan.nonzeros,
+            trailing,
+            norm: sum + scan.nonzeros as u64,
+            roots,
+            inexact: is_inexact(line, exponent),
+        }
+    }
+
+    /// F of every element of the line of these statistics, whose exponent is `exponent`: numbers
+    /// of 0 … 127, whose product with those of another line [`certifies`](super::certifies) an
+    /// entry. `out` is as long as the line, or longer and filled up with zeros.
+    pub fn leading<R: Real>(&self, line: &[R], exponent: i32, out: &mut [i8]) {
+        let (parts, rest) = out.split_at_mut(line.len());
+        leading(line, exponent - self.trailing as i32, parts);
+        rest.fill(0);
     }
 }
 
 widest! {
-    /// Counts of F over the thresholds, where F is the element times 2^exponent over 2^lead,
-    /// and whether any element times 2^exponent is not an integer.
-    fn count<R: Real>(
-        line: &[R],
-        exponent: i32,
-        lead: u32,
-    ) -> ([u32; THRESHOLDS.len()], bool) => count_any;
+    fn leading<R: Real>(line: &[R], exponent: i32, out: &mut [i8]) => leading_parts;
+}
+
+widest! {
+    /// Counts of F over the thresholds, where F is the element times 2^exponent without its
+    /// fraction, and the sum of all F.
+    fn count<R: Real>(line: &[R], exponent: i32) -> ([u32; THRESHOLDS.len()], u64) => count_any;
 }
 
 #[inline(always)]
-fn count_any<R: Real>(line: &[R], exponent: i32, lead: u32) -> ([u32; THRESHOLDS.len()], bool) {
-    let mut counts = [0; THRESHOLDS.len()];
-    let mut inexact = false;
+fn count_any<R: Real>(line: &[R], exponent: i32) -> ([u32; THRESHOLDS.len()], u64) {
+    let (mut counts, mut total) = ([0; THRESHOLDS.len()], 0);
     for block in line.chunks(BLOCK) {
         // Behind a short block there are zeros, which reach no threshold.
         let mut leading = [0; BLOCK];
-        leading_parts(block, exponent, lead, &mut leading);
+        leading_parts(block, exponent, &mut leading);
         let groups = &leading.as_chunks().0[..block.len().div_ceil(LANES)];
         for (count, threshold) in counts.iter_mut().zip(THRESHOLDS) {
             *count += count_from(groups, threshold as i8);
         }
-        inexact = inexact || is_inexact(block, exponent);
+        total += sum_of(groups);
     }
-    (counts, inexact)
-}
-
-widest! {
-    /// F of every element of a line, whose exponent under `scheme` is `exponent`: numbers of
-    /// 0 … 127, whose product with those of another line [`certifies`](super::certifies) an
-    /// entry. `out` is as long as the line, or longer and filled up with zeros.
-    pub fn leading<R: Real>(
-        line: &[R],
-        exponent: i32,
-        scheme: &Scheme,
-        out: &mut [i8],
-    ) => leading_any;
-}
-
-#[inline(always)]
-fn leading_any<R: Real>(line: &[R], exponent: i32, scheme: &Scheme, out: &mut [i8]) {
-    assert!(line.len() <= out.len());
-    leading_parts(line, exponent, lead(scheme), out);
-    out[line.len()..].fill(0);
-}
-
-/// Bits of the unit of the leading digit.
-fn lead(scheme: &Scheme) -> u32 {
-    8 * (scheme.planes() as u32 - 1)
+    (counts, total)
 }
 
 /// F of every element, for as many as `out` has room for.
 #[inline(always)]
-fn leading_parts<R: Real>(line: &[R], exponent: i32, lead: u32, out: &mut [i8]) {
+fn leading_parts<R: Real>(line: &[R], exponent: i32, out: &mut [i8]) {
     if R::ORDINARY.contains(&exponent) {
-        let scale = R::pow2(exponent - lead as i32);
+        let scale = R::pow2(exponent);
         for (leading, &x) in out.iter_mut().zip(line) {
             *leading = R::of_bits(x.magnitude()).leading(scale);
         }
     } else {
         for (leading, &x) in out.iter_mut().zip(line) {
-            *leading = Fixed::scale(x, exponent).truncate(lead).low_byte().cast_signed();
+            *leading = Fixed::scale(x, exponent).truncate().low_byte().cast_signed();
         }
     }
 }
 
-/// Whether any element times 2^exponent is not an integer.
+widest! {
+    /// Whether any element times 2^exponent is not an integer.
+    fn is_inexact<R: Real>(line: &[R], exponent: i32) -> bool => is_inexact_any;
+}
+
 #[inline(always)]
-fn is_inexact<R: Real>(line: &[R], exponent: i32) -> bool {
+fn is_inexact_any<R: Real>(line: &[R], exponent: i32) -> bool {
+    line.chunks(BLOCK).any(|block| is_inexact_block(block, exponent))
+}
+
+#[inline(always)]
+fn is_inexact_block<R: Real>(line: &[R], exponent: i32) -> bool {
     let mut lost = R::Word::ZERO;
     if R::ORDINARY.contains(&exponent) {
         let (up, down) = (R::pow2(exponent), R::pow2(-exponent));
@@ -154,26 +150,16 @@ fn count_from(groups: &[[i8; LANES]], threshold: i8) -> u32 {
     counts.iter().map(|&count| u32::from(count)).sum()
 }
 
-widest! {
-    fn sum_of_magnitudes(plane: &[i8]) -> u64 => sum_of_magnitudes_any;
-}
-
+/// The sum of at most 256 · [`LANES`] numbers of 0 … 127.
 #[inline(always)]
-fn sum_of_magnitudes_any(plane: &[i8]) -> u64 {
-    // A lane takes at most 256 magnitudes of at most 128.
-    let mut total = 0;
-    for run in plane.chunks(256 * LANES) {
-        let mut sums = [0u16; LANES];
-        let (groups, rest) = run.as_chunks::<LANES>();
-        for group in groups {
-            for (sum, digit) in sums.iter_mut().zip(group) {
-                *sum = sum.wrapping_add(u16::from(digit.unsigned_abs()));
-            }
+fn sum_of(groups: &[[i8; LANES]]) -> u64 {
+    let mut sums = [0u16; LANES];
+    for group in groups {
+        for (sum, &leading) in sums.iter_mut().zip(group) {
+            *sum = sum.wrapping_add(u16::from(leading.unsigned_abs()));
         }
-        total += sums.iter().map(|&sum| u64::from(sum)).sum::<u64>();
-        total += rest.iter().map(|digit| u64::from(digit.unsigned_abs())).sum::<u64>();
     }
-    total
+    sums.iter().map(|&sum| u64::from(sum)).sum()
 }
 
 widest! {
@@ -202,7 +188,7 @@ fn root_up(square: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::npu::scheme::ozaki_int8::SCHEMES;
+    use crate::npu::scheme::{crt_int8, ozaki_int8};
     use crate::npu::widest::Width;
 
     /// Lines of every length class, with zeros, spikes, subnormal numbers and -128 digits.
@@ -238,37 +224,38 @@ mod tests {
         if up >= 0 { mantissa << up } else { u128::from(mantissa != 0) }
     }
 
-    fn check<R: Real>(lines: &[Vec<R>], precision: u32) {
+    fn check<R: Real>(lines: &[Vec<R>], schemes: &[&Scheme]) {
         for line in lines {
-            for scheme in SCHEMES.into_iter().filter(|scheme| scheme.precision == precision) {
-                let (slices, pitch) = (scheme.planes(), line.len().next_multiple_of(32));
+            for scheme in schemes {
+                let (count, pitch) = (scheme.planes(), line.len().next_multiple_of(32));
                 let scan = LineScan::of(line);
                 let e = scheme.exponent(line, &scan);
-                let mut planes = vec![0; slices * pitch];
+                let mut planes = vec![0; count * pitch];
                 scheme.split(line, e, pitch, &mut planes);
                 let stats = LineStats::of(line, &scan, e, scheme, &planes, pitch);
 
                 let scaled: Vec<u128> = line.iter().map(|&x| scaled(x, e)).collect();
-                let lead = 8 * (slices - 1);
+                let leading = |x: &u128| x >> (64 + stats.trailing);
                 for (count, threshold) in stats.counts.iter().zip(THRESHOLDS) {
-                    let reach = |x: &&u128| **x >> (64 + lead) >= u128::from(threshold);
+                    let reach = |x: &&u128| leading(x) >= u128::from(threshold);
                     assert_eq!(*count as usize, scaled.iter().filter(reach).count());
                 }
-                assert!(scaled.iter().all(|x| x >> (64 + lead) < 128));
+                let most = scaled.iter().map(leading).max().unwrap_or(0);
+                assert!(most < 128 && (most >= 63 || scan.nonzeros == 0), "{}", scheme.name);
                 assert_eq!(stats.inexact, scaled.iter().any(|x| *x as u64 != 0));
                 assert_eq!(stats.nonzeros, scan.nonzeros);
-                let whole = |l: usize| {
-                    (0..slices).fold(0, |x, p| 256 * x + i128::from(planes[p * pitch + l]))
-                };
-                let norm: u128 = (0..line.len()).map(|l| whole(l).unsigned_abs()).sum();
-                assert!(norm <= stats.norm);
-                let slack = (scan.nonzeros as u128) << lead;
-                assert!(stats.norm <= norm + slack + slack / 100);
-                for p in 1..=slices {
+                // Ties may be rounded either way; neither is above the bound.
+                let whole = |x: &u128| (x + (1 << 63)) >> 64;
+                let norm: u128 = scaled.iter().map(whole).sum();
+                let bound = u128::from(stats.norm) << stats.trailing;
+                assert!(
+                    norm <= bound && bound <= norm + ((scan.nonzeros as u128) << stats.trailing)
+                );
+                for p in 1..=count.min(MAX_DIGITS) {
                     let digits = &planes[(p - 1) * pitch..p * pitch];
                     let square: u64 = digits.iter().map(|&d| i64::from(d).pow(2) as u64).sum();
                     let root = stats.roots[p - 1];
-                    if (1..=slices).any(|q| scheme.drops(p, q)) {
+                    if (1..=count).any(|q| scheme.drops(p, q)) {
                         assert!(root * root >= square && (root == 0 || (root - 1).pow(2) < square));
                     } else {
                         assert_eq!(root, 0);
@@ -280,48 +267,49 @@ mod tests {
 
     #[test]
     fn statistics_are_what_they_say() {
-        check(&singles(), 24);
-        check(&doubles(), 53);
+        let of = |precision: u32| {
+            let all = ozaki_int8::SCHEMES.into_iter().chain(crt_int8::SCHEMES);
+            all.filter(move |scheme| scheme.precision == precision).collect::<Vec<_>>()
+        };
+        check(&singles(), &of(24));
+        check(&doubles(), &of(53));
     }
 
-    /// Exponents that leave the line's elements at most as many digits as it may have.
-    fn check_arithmetic<R: Real>(lines: &[Vec<R>], slices: &[usize]) {
-        for line in lines {
-            for &slices in slices {
-                let own =
-                    crate::npu::scheme::ozaki_int8::exponent(LineScan::of(line).max_abs, slices);
-                let lead = 8 * (slices as u32 - 1);
-                let limits = (*R::ORDINARY.start(), *R::ORDINARY.end());
-                for e in [own, own - 1, own - 40].map(|e| e.clamp(limits.0, limits.1)) {
-                    if e > own {
-                        continue;
-                    }
-                    let mut fast = vec![0; line.len()];
-                    leading_parts(line, e, lead, &mut fast);
-                    let slow = line.iter().map(|&x| Fixed::scale(x, e).truncate(lead).to_u64());
-                    assert!(fast.iter().map(|&f| f as u64).eq(slow), "2^{e}");
-                    let lost = line.iter().any(|&x| Fixed::scale(x, e).fraction() != R::Word::ZERO);
-                    assert_eq!(is_inexact(line, e), lost, "2^{e}");
+    /// Exponents that take the greatest elements from 127 down to nothing.
+    fn check_arithmetic<R: Real>(lines: &[Vec<R>], bits: &[i32]) {
+        for line in lines.iter().filter(|line| LineScan::of(line).nonzeros > 0) {
+            let own = 6 - LineScan::of(line).max_abs.ilog2();
+            let limits = (*R::ORDINARY.start(), *R::ORDINARY.end());
+            for e in [own, own - 1, own - 40].map(|e| e.clamp(limits.0, limits.1)) {
+                if e > own {
+                    continue;
                 }
+                let mut fast = vec![0; line.len()];
+                leading_parts(line, e, &mut fast);
+                let slow = line.iter().map(|&x| Fixed::scale(x, e).truncate().to_u64());
+                assert!(fast.iter().map(|&f| f as u64).eq(slow), "2^{e}");
+            }
+            for e in bits.iter().map(|bits| own + bits).filter(|e| R::ORDINARY.contains(e)) {
+                let lost = line.iter().any(|&x| Fixed::scale(x, e).fraction() != R::Word::ZERO);
+                assert_eq!(is_inexact_any(line, e), lost, "2^{e}");
             }
         }
     }
 
     #[test]
     fn integers_and_floating_point_agree() {
-        check_arithmetic(&singles(), &[2, 3, 4]);
-        check_arithmetic(&doubles(), &[5, 7, 8]);
+        check_arithmetic(&singles(), &[-40, 0, 8, 16, 23]);
+        check_arithmetic(&doubles(), &[-40, 0, 32, 48, 55]);
     }
 
-    fn check_widths<R: Real>(lines: &[Vec<R>], cases: &[(i32, u32)]) {
+    fn check_widths<R: Real>(lines: &[Vec<R>], exponents: &[i32]) {
         for line in lines {
             let digits: Vec<i8> = line.iter().map(|x| x.bits().low_byte().cast_signed()).collect();
             Width::each(|| {
-                for &(exponent, lead) in cases {
-                    let expected = count_any(line, exponent, lead);
-                    assert_eq!(count(line, exponent, lead), expected, "2^{exponent}");
+                for &e in exponents {
+                    assert_eq!(count(line, e), count_any(line, e), "2^{e}");
+                    assert_eq!(is_inexact(line, e), is_inexact_any(line, e), "2^{e}");
                 }
-                assert_eq!(sum_of_magnitudes(&digits), sum_of_magnitudes_any(&digits));
                 assert_eq!(sum_of_squares(&digits), sum_of_squares_any(&digits));
             });
         }
@@ -331,17 +319,16 @@ mod tests {
     fn every_instruction_set_gives_the_same_numbers() {
         let tame = |line: &Vec<f32>| line.iter().all(|x| x.abs() < 1e6);
         let singles: Vec<Vec<f32>> = singles().into_iter().filter(tame).collect();
-        check_widths(&singles, &[(6, 16), (-100, 16), (10, 24), (-101, 16)]);
+        check_widths(&singles, &[-10, -14, -100, -101]);
         let tame = |line: &Vec<f64>| line.iter().all(|x| x.abs() < 1e6);
         let doubles: Vec<Vec<f64>> = doubles().into_iter().filter(tame).collect();
-        check_widths(&doubles, &[(34, 48), (-960, 48), (42, 56), (-961, 48)]);
+        check_widths(&doubles, &[-14, -20, -960, -961]);
     }
 
     #[test]
     fn sums_of_the_greatest_digits_do_not_wrap() {
         let digits = vec![-128i8; 200_001];
-        assert_eq!(sum_of_magnitudes(&digits), 128 * 200_001);
         assert_eq!(sum_of_squares(&digits), 16_384 * 200_001);
-        assert_eq!(count(&vec![1f32; 200_001], 22, 16).0[0], 200_001);
+        assert_eq!(count(&vec![1.5f32; 200_001], 6), ([200_001; 13], 96 * 200_001));
     }
 }
