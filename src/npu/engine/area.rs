@@ -99,9 +99,9 @@ mod tests {
         let of = |numbers: &[usize], within| gaps(numbers, within).collect::<Vec<_>>();
         assert_eq!(of(&[], 3..5), vec![3..5]);
         assert_eq!(of(&[0, 3, 4, 9], 0..10), [1..3, 5..9]);
-        assert_eq!(of(&[0, 3, 4, 9], 3..5), []);
+        assert!(of(&[0, 3, 4, 9], 3..5).is_empty());
         assert_eq!(of(&[0, 3, 4, 9], 5..12), [5..9, 10..12]);
-        assert_eq!(of(&[2], 0..0), []);
+        assert!(of(&[2], 0..0).is_empty());
     }
 
     #[test]
