@@ -28,6 +28,7 @@ pub mod abi;
 pub mod blas;
 pub mod config;
 pub mod cpu;
+pub mod fork;
 pub mod mat;
 pub mod mode;
 pub mod npu;

@@ -1,12 +1,13 @@
 //! The one global: thread pool, devices and counters of this process; safe across `fork`.
 //!
-//! Nothing exists before the first call. A forked child finds the parent's state by its process
-//! id, leaves it alone (the parent's threads do not run here, and closing a buffer of an
+//! Nothing exists before the first call. A forked child finds the parent's state by its number
+//! ([`fork`]), leaves it alone (the parent's threads do not run here, and closing a buffer of an
 //! inherited descriptor would close the parent's) and makes its own. No lock is ever held across
 //! a fork: state is published through atomic pointers and never freed.
 
 use crate::config::{Config, Level};
 use crate::cpu::{self, Kernels};
+use crate::fork;
 use crate::mode::{Mode, Policy, Settings};
 use crate::npu::engine::{self, Element, Npu, Outcome, Terms};
 use crate::problem::Gemm;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 /// What belongs to one process: made on first need, never freed.
 #[derive(Debug)]
 struct Process {
-    id: u32,
+    id: u64,
     threads: OnceLock<Threads>,
     npu: OnceLock<Result<Npu, Reason>>,
 }
@@ -32,7 +33,7 @@ static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
 
 /// The state of the calling process.
 fn process() -> &'static Process {
-    let id = std::process::id();
+    let id = fork::process();
     let mut current = PROCESS.load(Ordering::Acquire);
     loop {
         // SAFETY: the pointer is null or was published below, and what is published is never
@@ -154,7 +155,8 @@ pub fn threads() -> &'static Threads {
     })
 }
 
-/// The NPU of this process, opened at the first call that wants it.
+/// The NPU of this process, opened at the first call that wants it. A device that cannot be opened
+/// then is not tried again: no later call pays for asking.
 pub fn npu() -> Result<&'static Npu, Reason> {
     let open = || {
         let npu = Npu::open(config())?;
@@ -188,7 +190,7 @@ extern "C" fn close() {
     // SAFETY: null or published by `process` and never freed.
     let current = unsafe { PROCESS.load(Ordering::Acquire).as_ref() };
     // A forked child that never called leaves its parent's device alone.
-    let mine = current.filter(|process| process.id == std::process::id());
+    let mine = current.filter(|process| process.id == fork::process());
     if let Some(Ok(npu)) = mine.and_then(|process| process.npu.get()) {
         npu.close(EXIT_PATIENCE);
     }

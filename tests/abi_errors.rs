@@ -6,9 +6,9 @@
 mod abi_support;
 
 use abi_support::call::{COL_MAJOR, ROW_MAJOR};
-use abi_support::{Spelling, build_c, gemm_spellings, have, source};
+use abi_support::{Spelling, build_c, built, gemm_spellings, source};
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// A call as the C program reads it.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +190,7 @@ fn expected_line(spelling: &Spelling, x: &Call, fortran: &str, cblas: &str) -> S
 
 /// Feeds calls to a program; returns its standard output and its standard error.
 fn run(program: &std::path::Path, calls: &[(Spelling, Call)]) -> (String, String) {
-    let mut child = Command::new(program)
+    let mut child = built(program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -233,10 +233,10 @@ fn all_calls() -> Vec<(Spelling, Call)> {
 
 #[test]
 fn the_programs_handlers_are_told() {
-    if !have("gcc") {
+    let Some(program) = build_c(&source("tests/abi_errors.c"), "abi_errors", &["-DHANDLERS"])
+    else {
         return;
-    }
-    let program = build_c(&source("tests/abi_errors.c"), "abi_errors", &["-DHANDLERS"]);
+    };
     let calls = all_calls();
     assert!(calls.len() > 200_000);
     let (printed, complaints) = run(&program, &calls);
@@ -246,11 +246,10 @@ fn the_programs_handlers_are_told() {
 
 #[test]
 fn a_handler_of_the_same_spelling_comes_first() {
-    if !have("gcc") {
-        return;
-    }
     let flags = ["-DHANDLERS", "-DHANDLERS_64"];
-    let program = build_c(&source("tests/abi_errors.c"), "abi_errors_64", &flags);
+    let Some(program) = build_c(&source("tests/abi_errors.c"), "abi_errors_64", &flags) else {
+        return;
+    };
     let mut calls = all_calls();
     calls.retain(|(_, x)| x.m == -1);
     let (printed, complaints) = run(&program, &calls);
@@ -265,10 +264,9 @@ fn a_handler_of_the_same_spelling_comes_first() {
 
 #[test]
 fn without_a_handler_one_line_tells_and_the_program_goes_on() {
-    if !have("gcc") {
+    let Some(program) = build_c(&source("tests/abi_errors.c"), "abi_errors_alone", &[]) else {
         return;
-    }
-    let program = build_c(&source("tests/abi_errors.c"), "abi_errors_alone", &[]);
+    };
     let mut calls = all_calls();
     calls.retain(|(_, x)| x.layout <= COL_MAJOR && x.transa != 0 && x.transb != 0);
     let (printed, complaints) = run(&program, &calls);

@@ -2,10 +2,9 @@
 
 mod abi_support;
 
-use abi_support::{build_c, have, listed, output_of, profile_dir, source};
+use abi_support::{build_c, built, compiler, listed, output_of, profile_dir, source};
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 /// A file of this test's making beside the test.
 fn write(name: &str, text: &str) -> PathBuf {
@@ -15,9 +14,10 @@ fn write(name: &str, text: &str) -> PathBuf {
 }
 
 /// Compiles `file` without output, with every warning an error.
-fn check(compiler: &str, flags: &[&str], file: &PathBuf) {
+fn check(name: &str, flags: &[&str], file: &Path) {
+    let Some(mut compiler) = compiler(name) else { return };
     output_of(
-        Command::new(compiler)
+        compiler
             .args(["-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror"])
             .args(flags)
             .arg("-I")
@@ -84,11 +84,9 @@ fn the_headers_declare_everything_in_c_and_in_cpp() {
     let suffixed =
         write("abi_headers_64.c", &mentions(suffixed.chain(exported().filter(declared))));
     for (compiler, flags) in DIALECTS {
-        if have(compiler) {
-            let quiet: &[&str] = &["-Wno-address"];
-            check(compiler, &[flags, quiet].concat(), &plain);
-            check(compiler, &[flags, quiet, &["-DCBLAS_API64"]].concat(), &suffixed);
-        }
+        let quiet: &[&str] = &["-Wno-address"];
+        check(compiler, &[flags, quiet].concat(), &plain);
+        check(compiler, &[flags, quiet, &["-DCBLAS_API64"]].concat(), &suffixed);
     }
 }
 
@@ -114,13 +112,12 @@ int main(void) {
 
 #[test]
 fn enums_and_integers_are_the_usual_ones() {
-    if !have("gcc") {
-        return;
-    }
     let file = write("abi_headers_types.c", OLD_AND_NEW);
     for (flag, integer) in [("-DLP64", "4"), ("-DCBLAS_API64", "8")] {
-        let program = build_c(&file, &format!("abi_headers_types{integer}"), &[flag]);
-        let printed = output_of(&mut Command::new(program));
+        let Some(program) = build_c(&file, &format!("abi_headers_types{integer}"), &[flag]) else {
+            return;
+        };
+        let printed = output_of(&mut built(&program));
         let enums = "101 102 111 112 113 114 121 122 131 132 141 142";
         assert_eq!(printed.trim(), format!("{enums} 8 {integer} -1"));
     }
@@ -155,10 +152,11 @@ int main(void) {
 
 #[test]
 fn a_c_program_links_and_reads_version_and_statistics() {
-    if !have("gcc") {
+    let Some(program) =
+        build_c(&write("abi_headers_control.c", CONTROL), "abi_headers_control", &[])
+    else {
         return;
-    }
-    let program = build_c(&write("abi_headers_control.c", CONTROL), "abi_headers_control", &[]);
-    let printed = output_of(&mut Command::new(program));
+    };
+    let printed = output_of(&mut built(&program));
     assert_eq!(printed.trim(), env!("CARGO_PKG_VERSION"));
 }

@@ -5,6 +5,7 @@
 
 pub mod call;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -81,6 +82,24 @@ pub fn have(program: &str) -> bool {
     found
 }
 
+/// The compiler `gcc` or `g++`, or the one that `CC` or `CXX` names instead: where the tests are
+/// not built for the machine that builds. Without one the test is skipped.
+pub fn compiler(name: &str) -> Option<Command> {
+    let variable = if name == "g++" { "CXX" } else { "CC" };
+    let name = std::env::var(variable).unwrap_or_else(|_| name.to_owned());
+    have(&name).then(|| Command::new(name))
+}
+
+/// A program that was built for the machine that the tests run on. `NPUBLAS_TEST_RUNNER` holds
+/// the words before it where that machine is an emulated one.
+pub fn built(program: &Path) -> Command {
+    let runner = std::env::var("NPUBLAS_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().map(OsStr::new).chain([program.as_os_str()]);
+    let mut command = Command::new(words.next().expect("the program at least"));
+    command.args(words);
+    command
+}
+
 /// Runs a command that must succeed, and returns what it printed on standard output.
 pub fn output_of(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -93,12 +112,12 @@ pub fn output_of(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Compiles a C program against our headers and the library under test. What the program defines
-/// is visible to the library.
-pub fn build_c(source_file: &Path, name: &str, flags: &[&str]) -> PathBuf {
+/// Compiles a C program against our headers and the library under test; `None` where the test is
+/// skipped for lack of a compiler. What the program defines is visible to the library.
+pub fn build_c(source_file: &Path, name: &str, flags: &[&str]) -> Option<PathBuf> {
     let program = profile_dir().join(name);
     output_of(
-        Command::new("gcc")
+        compiler("gcc")?
             .args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"])
             .args(flags)
             .arg("-I")
@@ -112,5 +131,5 @@ pub fn build_c(source_file: &Path, name: &str, flags: &[&str]) -> PathBuf {
             .arg(preload_library())
             .arg("-ldl"),
     );
-    program
+    Some(program)
 }

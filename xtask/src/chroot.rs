@@ -26,7 +26,8 @@ const SUITE: &str = "bookworm";
 /// What is installed inside. The compiler for web browsers is the only one in Debian 12 that is
 /// new enough.
 const PACKAGES: &str = "rustc-web cargo-web libstd-rust-web-dev libstd-rust-web-dev:arm64 \
-    gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross libc6:arm64 qemu-user";
+    gcc libc6-dev gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libc6:arm64 \
+    libblas3:arm64 qemu-user";
 
 /// Run inside, with the packages as arguments. That compiler is in the security archive, which
 /// lies beside the main one on every mirror.
@@ -129,6 +130,10 @@ impl Chroot {
             ("CARGO_BUILD_TARGET", TARGET),
             ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
             ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", RUNNER),
+            // For tests that build programs, and run them.
+            ("CC", "aarch64-linux-gnu-gcc"),
+            ("CXX", "aarch64-linux-gnu-g++"),
+            ("NPUBLAS_TEST_RUNNER", RUNNER),
         ]);
         command.args(["cargo", "--locked", "--offline"]).args(arguments);
         command

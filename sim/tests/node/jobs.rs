@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use crate::client::*;
 use crate::puppet::Step::{self, Copy, Hang, Panic, Predict, Sleep, Store};
-use crate::support::{Client, jobs, under_puppets};
+use crate::support::{Client, jobs, supervised, under_puppets};
 
 pub const CLIENTS: &[Client] = &[
     ("order", order),
@@ -35,6 +35,9 @@ fn set_up() -> (Node, Buffer, Buffer) {
 
 #[test]
 fn tasks_and_jobs_run_in_order() {
+    if !supervised() {
+        return;
+    }
     let jobs = jobs(under_puppets(&[], "order"));
     assert_eq!(jobs.len(), 2);
     for (job, tasks) in [(&jobs[0], 2), (&jobs[1], 1)] {
@@ -76,6 +79,9 @@ fn order() {
 
 #[test]
 fn a_forgotten_sync_shows() {
+    if !supervised() {
+        return;
+    }
     under_puppets(&[], "coherence");
 }
 
@@ -111,6 +117,9 @@ fn coherence() {
 
 #[test]
 fn one_file_uses_one_core_at_a_time() {
+    if !supervised() {
+        return;
+    }
     let jobs = jobs(under_puppets(&[], "one_core"));
     let cores: Vec<i64> = jobs.iter().map(|job| job["core"].as_i64().unwrap()).collect();
     assert_eq!(cores, [0, 0, 0, 1, 0], "busy it stays, idle it alternates");
@@ -133,6 +142,9 @@ fn one_core() {
 
 #[test]
 fn three_files_use_three_cores() {
+    if !supervised() {
+        return;
+    }
     let jobs = jobs(under_puppets(&[], "three_cores"));
     let mut cores: Vec<i64> = jobs.iter().map(|job| job["core"].as_i64().unwrap()).collect();
     cores.sort_unstable();
@@ -153,6 +165,9 @@ fn three_cores() {
 
 #[test]
 fn what_hangs_or_takes_too_long_ends_after_500_ms() {
+    if !supervised() {
+        return;
+    }
     let jobs = jobs(under_puppets(&[], "time_outs"));
     let reasons: Vec<&str> = jobs.iter().map(|job| job["reason"].as_str().unwrap_or("")).collect();
     assert_eq!(reasons[0], "task 0: told to hang");
@@ -181,6 +196,9 @@ fn time_outs() {
 
 #[test]
 fn an_unlisted_buffer_is_gone_when_closed() {
+    if !supervised() {
+        return;
+    }
     let jobs = jobs(under_puppets(&[], "page_fault"));
     assert_eq!(jobs[1]["reason"], "task 0: page fault at 0x10000");
 }
@@ -203,6 +221,9 @@ fn page_fault() {
 
 #[test]
 fn faults_strike_the_job_they_name() {
+    if !supervised() {
+        return;
+    }
     let jobs = jobs(under_puppets(&["drop@2", "timeout@3", "bitflip@4"], "injured"));
     let faults: Vec<_> = jobs.iter().map(|job| job["fault"].as_str().unwrap_or("")).collect();
     assert_eq!(faults, ["", "drop", "timeout", "bitflip", ""]);
@@ -239,6 +260,9 @@ fn dropped() {
 
 #[test]
 fn closing_right_after_the_last_prep_is_the_kernels_bug() {
+    if !supervised() {
+        return;
+    }
     // The free worker may be quicker than the close, on the board as here.
     let early = under_puppets(&[], "early_close");
     assert!(early.iter().any(|line| {
@@ -278,6 +302,9 @@ fn drained_close() {
 
 #[test]
 fn a_job_in_flight_keeps_its_buffers() {
+    if !supervised() {
+        return;
+    }
     under_puppets(&[], "late_free");
 }
 
@@ -296,6 +323,9 @@ fn late_free() {
 
 #[test]
 fn large_buffers_work() {
+    if !supervised() {
+        return;
+    }
     under_puppets(&[], "large");
 }
 

@@ -16,7 +16,7 @@ use nix::sys::socket::{
 };
 
 use crate::client::*;
-use crate::support::{Client, checked, in_role, npu_sim, stderr, under_npu_sim};
+use crate::support::{Client, checked, in_role, npu_sim, skip, stderr, supervised, under_npu_sim};
 
 pub const CLIENTS: &[Client] = &[
     ("descriptors", descriptors),
@@ -37,6 +37,9 @@ fn hang(node: &Node, outputs: &[u32]) {
 
 #[test]
 fn the_command_s_status_is_passed_on() {
+    if !supervised() {
+        return;
+    }
     let status = |script: &str| {
         let output = npu_sim(&[], Command::new("sh").args(["-c", script])).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
@@ -54,6 +57,9 @@ fn the_command_s_status_is_passed_on() {
 
 #[test]
 fn other_programs_run_unharmed() {
+    if !supervised() {
+        return;
+    }
     let sim = |script: &str| {
         let mut shell = Command::new("sh");
         checked(&mut npu_sim(&[], shell.args(["-c", script]))).stdout
@@ -73,14 +79,11 @@ fn other_programs_run_unharmed() {
     assert_eq!(sim(script), b"True\n");
 }
 
-/// A test that cannot run says so, and fails where that is forbidden.
-fn skip(why: &str) {
-    eprintln!("SKIPPED: {why}");
-    assert!(std::env::var_os("NPUBLAS_FORBID_SKIP").is_none(), "{why}");
-}
-
 #[test]
 fn signals_to_the_supervisor_reach_the_command() {
+    if !supervised() {
+        return;
+    }
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap 'echo got it; exit 3' TERM; echo ready; while :; do sleep 0.1; done"]);
     let mut sim = npu_sim(&[], &shell).stdout(Stdio::piped()).spawn().unwrap();
@@ -95,6 +98,9 @@ fn signals_to_the_supervisor_reach_the_command() {
 
 #[test]
 fn the_command_dies_with_its_supervisor() {
+    if !supervised() {
+        return;
+    }
     let mut shell = Command::new("sh");
     shell.args(["-c", "echo $$; exec sleep 100"]);
     let mut sim = npu_sim(&[], &shell).stdout(Stdio::piped()).spawn().unwrap();
@@ -111,6 +117,9 @@ fn the_command_dies_with_its_supervisor() {
 
 #[test]
 fn nobody_may_use_it() {
+    if !supervised() {
+        return;
+    }
     // SAFETY: no conditions.
     if unsafe { libc::geteuid() } != 0 {
         // Then every other test already runs without privileges.
@@ -137,6 +146,9 @@ fn identify() {
 
 #[test]
 fn a_file_is_the_same_through_every_descriptor() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "descriptors");
 }
 
@@ -185,6 +197,9 @@ fn descriptors() {
 
 #[test]
 fn forked_children_share_the_file() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "forks");
 }
 
@@ -210,6 +225,9 @@ fn forks() {
 
 #[test]
 fn eight_threads_hammer_three_files() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "hammer");
 }
 
@@ -241,6 +259,9 @@ fn hammer() {
 
 #[test]
 fn death_in_a_wait_frees_everything() {
+    if !supervised() {
+        return;
+    }
     let output = under_npu_sim(&["--summary"], "killed_in_prep");
     assert!(stderr(&output).contains("2 timed out"), "{}", stderr(&output));
 }
@@ -286,6 +307,9 @@ fn catch(flags: i32) {
 
 #[test]
 fn signals_interrupt_waits_and_nothing_else() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "signals");
 }
 
@@ -341,6 +365,9 @@ fn pestered<T>(period: Duration, work: impl FnOnce() -> T) -> T {
 
 #[test]
 fn waits_do_not_hold_up_other_calls() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "busy_waits");
 }
 
@@ -367,6 +394,9 @@ fn busy_waits() {
 
 #[test]
 fn memory_goes_back() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "churn");
 }
 

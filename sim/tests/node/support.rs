@@ -7,6 +7,7 @@
 use std::process::{Command, Output, exit};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use npu_sim::driver::{Config, Node};
 use npu_sim::fault::Faults;
 use npu_sim::front::seccomp;
@@ -23,6 +24,28 @@ const TRACE: &str = "NPU_SIM_TEST_TRACE";
 
 /// A client: its name and what it does. It fails by panicking.
 pub type Client = (&'static str, fn());
+
+/// A test that cannot run says so, and fails where that is forbidden.
+pub fn skip(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    assert!(std::env::var_os("NPUBLAS_FORBID_SKIP").is_none(), "{why}");
+}
+
+/// Whether the kernel knows seccomp at all; otherwise, as under qemu-user, the test is skipped. A
+/// kernel that knows it and does not do what npu-sim needs makes tests fail.
+pub fn supervised() -> bool {
+    let mut sizes =
+        libc::seccomp_notif_sizes { seccomp_notif: 0, seccomp_notif_resp: 0, seccomp_data: 0 };
+    // SAFETY: the kernel fills the structure, or does nothing.
+    let done = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_NOTIF_SIZES, 0, &raw mut sizes)
+    };
+    let known = Errno::result(done) != Err(Errno::ENOSYS);
+    if !known {
+        skip("this kernel has no seccomp");
+    }
+    known
+}
 
 /// This executable, to be run in the role `client`.
 pub fn in_role(client: &str) -> Command {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::client::*;
-use crate::support::{Client, in_role, npu_sim, read_trace, stderr, temporary, under_npu_sim};
+use crate::support::{
+    Client, in_role, npu_sim, read_trace, stderr, supervised, temporary, under_npu_sim,
+};
 
 pub const CLIENTS: &[Client] = &[
     ("identity", identity),
@@ -35,6 +37,9 @@ struct Version {
 
 #[test]
 fn version_and_capabilities() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "identity");
 }
 
@@ -76,6 +81,9 @@ fn identity() {
 
 #[test]
 fn handles_iovas_and_offsets() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "buffers");
 }
 
@@ -123,6 +131,9 @@ fn buffers() {
 
 #[test]
 fn mmap_is_checked() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "mapping");
 }
 
@@ -146,6 +157,9 @@ fn mapping() {
 
 #[test]
 fn bad_arguments_have_their_errors() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&[], "bad_arguments");
 }
 
@@ -200,6 +214,9 @@ fn bad_arguments() {
 
 #[test]
 fn garbage_hurts_nobody() {
+    if !supervised() {
+        return;
+    }
     let output = under_npu_sim(&[], "garbage");
     let log = stderr(&output);
     assert!(!log.contains("panicked") && !log.contains("failed to serve"), "{log}");
@@ -245,6 +262,9 @@ fn garbage() {
 
 #[test]
 fn wrong_jobs_are_dropped_without_a_word() {
+    if !supervised() {
+        return;
+    }
     let trace = temporary("drops");
     let output = under_npu_sim(&["--trace", &trace, "--summary"], "silent_drops");
     let jobs = read_trace(&trace);
@@ -295,6 +315,9 @@ fn silent_drops() {
 
 #[test]
 fn a_refused_stream_takes_500_ms_and_then_succeeds() {
+    if !supervised() {
+        return;
+    }
     let trace = temporary("hang");
     let output = under_npu_sim(&["--trace", &trace, "--summary"], "hanging_job");
     let jobs = read_trace(&trace);
@@ -332,6 +355,9 @@ fn hanging_job() {
 
 #[test]
 fn calls_fail_on_order() {
+    if !supervised() {
+        return;
+    }
     under_npu_sim(&["--fault", "errno=EACCES:open@1"], "first_open_fails");
     let second = ["--fault", "errno=ENOMEM:create_bo@2", "--fault", "errno=EBUSY:prep_bo"];
     under_npu_sim(&second, "second_buffer_fails");

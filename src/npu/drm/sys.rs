@@ -5,6 +5,7 @@
 //! the structure states, and keeps no pointer when it returns.
 
 use super::uapi::{self, RocketCreateBo, RocketJob, RocketTask};
+use crate::fork;
 use crate::npu::driver::DriverError;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -42,7 +43,7 @@ const INTERRUPTED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Node {
     fd: ManuallyDrop<OwnedFd>,
-    owner: u32,
+    owner: u64,
 }
 
 impl Node {
@@ -54,7 +55,7 @@ impl Node {
                 other => break other?,
             }
         };
-        Ok(Node { fd: ManuallyDrop::new(fd), owner: std::process::id() })
+        Ok(Node { fd: ManuallyDrop::new(fd), owner: fork::process() })
     }
 
     /// Name of the DRM driver behind the node.
@@ -204,7 +205,7 @@ impl Node {
     }
 
     fn is_ours(&self) -> bool {
-        self.owner == std::process::id()
+        self.owner == fork::process()
     }
 }
 

@@ -57,13 +57,21 @@ pub struct Files {
     /// By device and inode.
     open: RwLock<HashMap<(u64, u64), Arc<ClientFile>>>,
     watches: Mutex<HashMap<WatchDescriptor, (u64, u64)>>,
+    /// Held while files are closed.
+    closing: Mutex<()>,
 }
 
 impl Files {
     /// No file yet.
     pub fn new(node: Arc<Node>) -> Result<Self, Errno> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        Ok(Files { node, inotify, open: RwLock::default(), watches: Mutex::default() })
+        Ok(Files {
+            node,
+            inotify,
+            open: RwLock::default(),
+            watches: Mutex::default(),
+            closing: Mutex::default(),
+        })
     }
 
     /// Opens the node for the process of thread `tid`; the file to give it, opened with `flags`
@@ -113,8 +121,10 @@ impl Files {
         }
     }
 
-    /// Closes the files whose last descriptor is closed by now.
+    /// Closes the files whose last descriptor is closed by now; those that another thread has
+    /// already heard of are closed too when this returns.
     pub fn close_finished(&self) {
+        let _turn = lock(&self.closing);
         while let Ok(events) = self.inotify.read_events() {
             for event in events {
                 if event.mask.intersects(AddWatchFlags::IN_CLOSE) {

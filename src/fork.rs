@@ -1,0 +1,120 @@
+//! Which process this is, told apart from those that it was forked from.
+//!
+//! A process id does not tell: a child in a pid namespace of its own may have its parent's, and
+//! the id of a dead parent is given away again; to ask for it is a system call besides. So the
+//! kernel marks the fork: it hands a page with `MADV_WIPEONFORK` to a child empty (madvise(2),
+//! Linux 4.14).
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// The number of this process, on the page that a fork empties; null until it is wanted.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+
+/// Stands for the page where the kernel gives none. Never written.
+static NO_PAGE: AtomicU64 = AtomicU64::new(0);
+
+/// A number that no ancestor had. A child goes on where its parent was.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A number of the calling process that is always the same there, and that no process has which
+/// it was forked from or which was forked from it. Where the kernel cannot mark forks it is the
+/// process id.
+pub fn process() -> u64 {
+    let page = page();
+    if ptr::eq(page, &NO_PAGE) {
+        return std::process::id().into();
+    }
+    match page.load(Ordering::Acquire) {
+        0 => {
+            let fresh = NEXT.fetch_add(1, Ordering::Relaxed);
+            let done = page.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire);
+            done.map_or_else(|other| other, |_| fresh)
+        }
+        number => number,
+    }
+}
+
+fn page() -> &'static AtomicU64 {
+    let mut page = PAGE.load(Ordering::Acquire);
+    if page.is_null() {
+        let fresh = map().unwrap_or((&raw const NO_PAGE).cast_mut());
+        let won = PAGE.compare_exchange(page, fresh, Ordering::AcqRel, Ordering::Acquire);
+        if won.is_err() && !ptr::eq(fresh, &NO_PAGE) {
+            unmap(fresh);
+        }
+        page = won.map_or_else(|other| other, |_| fresh);
+    }
+    // SAFETY: what was published is `NO_PAGE` or a mapping for ever, zeroed at first, which a
+    // child has at the same place.
+    unsafe { &*page }
+}
+
+/// Bytes of the mapping; the kernel takes as many as its page has.
+const LEN: usize = size_of::<AtomicU64>();
+
+fn map() -> Option<*mut AtomicU64> {
+    let (access, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping touches nothing that is there.
+    let page = unsafe { libc::mmap(ptr::null_mut(), LEN, access, kind, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the mapping was just made, and nobody else knows it.
+    let marked = unsafe { libc::madvise(page, LEN, libc::MADV_WIPEONFORK) } == 0;
+    if !marked {
+        unmap(page.cast());
+    }
+    marked.then_some(page.cast())
+}
+
+/// Undoes [`map`], of a page that nobody else knows.
+fn unmap(page: *mut AtomicU64) {
+    // SAFETY: the whole of a mapping of ours, to which no reference exists.
+    unsafe { libc::munmap(page.cast(), LEN) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether `holds` does in a forked child.
+    fn in_child(holds: impl FnOnce() -> bool) -> bool {
+        // SAFETY: the child uses atomic variables and system calls, and leaves without unwinding.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(i32::from(!holds())) };
+        }
+        let mut status = 1;
+        // SAFETY: waits for a child of ours.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        status == 0
+    }
+
+    #[test]
+    fn every_fork_makes_a_new_number() {
+        let mine = process();
+        let others: Vec<u64> = (0..8)
+            .map(|_| std::thread::spawn(process))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect();
+        assert_eq!(others, [mine; 8]);
+        assert!(in_child(|| {
+            let child = process();
+            child != mine && in_child(|| ![mine, child].contains(&process())) && process() == child
+        }));
+        assert_eq!(process(), mine);
+    }
+
+    #[test]
+    fn this_kernel_marks_forks() {
+        let marked = map().inspect(|page| unmap(*page)).is_some();
+        if !marked {
+            eprintln!("SKIPPED: this kernel has no MADV_WIPEONFORK; process ids stand in");
+        }
+    }
+}
