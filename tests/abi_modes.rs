@@ -3,8 +3,7 @@
 
 mod abi_support;
 
-use abi_support::{build_c, have, source};
-use std::process::Command;
+use abi_support::{build_c, built, source};
 
 const STEPS: &str = "\
 environment: 3 1
@@ -27,11 +26,10 @@ as the environment: 3 1
 
 #[test]
 fn a_setting_holds_for_its_scope() {
-    if !have("gcc") {
+    let Some(program) = build_c(&source("tests/abi_modes.c"), "abi_modes", &["-pthread"]) else {
         return;
-    }
-    let program = build_c(&source("tests/abi_modes.c"), "abi_modes", &["-pthread"]);
-    let output = Command::new(program)
+    };
+    let output = built(&program)
         .env("NPUBLAS_COMPUTE_MODE", "low")
         .env("NPUBLAS_REPRODUCIBLE", "on")
         .env("NPUBLAS_VERBOSE", "1")
