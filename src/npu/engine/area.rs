@@ -49,6 +49,16 @@ impl Spared {
         20 * self.rows.len() > m || 20 * self.cols.len() > n
     }
 
+    /// Spares more lines, in whatever order.
+    pub fn add(&mut self, rows: impl IntoIterator<Item = usize>, cols: impl IntoIterator<Item = usize>) {
+        self.rows.extend(rows);
+        self.cols.extend(cols);
+        for lines in [&mut self.rows, &mut self.cols] {
+            lines.sort_unstable();
+            lines.dedup();
+        }
+    }
+
     /// Whether a row is spared.
     pub fn has_row(&self, row: usize) -> bool {
         self.rows.binary_search(&row).is_ok()
@@ -106,7 +116,9 @@ mod tests {
 
     #[test]
     fn spared_areas_cover_each_element_once() {
-        let spared = Spared { rows: vec![0, 4, 5], cols: vec![2, 3, 6] };
+        let mut spared = Spared { rows: vec![0, 4], cols: vec![3] };
+        spared.add([5, 4], [6, 2, 6]);
+        assert_eq!(spared, Spared { rows: vec![0, 4, 5], cols: vec![2, 3, 6] });
         let mut times = [[0; 7]; 6];
         for area in spared.areas(6, 7) {
             for row in &mut times[area.rows] {
