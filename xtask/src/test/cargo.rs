@@ -61,10 +61,22 @@ pub fn test_pages(bench: &Bench<'_>) -> Result<Tally> {
         let fake = format!("FAKE_PAGE_SIZE={size}");
         let words = ["--page-size", size, "--", "env", &preload, &fake];
         let name = format!("device-tests-{size}");
-        let skip = ["--skip", "random_calls", "--skip", "the_acceptance_set"];
+        let skip = ["--skip", "random_calls", "--skip", "the_acceptance_set", "--skip", "one_hash"];
         tally.add(test_on(bench, &name, &words, &[], &skip)?.prefixed(&format!("{size} bytes")));
     }
     Ok(tally)
+}
+
+/// Reproducible calls on a device that spoils a block now and then, and at last every one: the CPU
+/// computes what it leaves.
+pub fn test_failing(bench: &Bench<'_>) -> Result<Tally> {
+    let spoilt = (20..80).step_by(3).flat_map(|job| [job, job + 1]);
+    let faults =
+        spoilt.map(|job| format!("--fault=bitflip@{job}")).chain(["--fault=drop@150+".into()]);
+    let faults: Vec<String> = faults.collect();
+    let mut words: Vec<&str> = faults.iter().map(String::as_str).collect();
+    words.extend(["--", "env", "NPUBLAS_TEST_CALLS=70"]);
+    test_on(bench, "device-tests-failing", &words, &[], &["one_hash_for_all"])
 }
 
 /// Runs the tests that want a device, and `more`, as `npu-sim WORDS PROGRAM … ARGUMENTS`.
