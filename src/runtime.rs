@@ -273,7 +273,7 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
 fn run<T: Runs>(mut problem: Gemm<'_, T>, policy: Policy, config: &Config) -> Report {
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
     let product = engine::product(&problem);
-    let recipe = || engine::recipe::<T>(policy.mode);
+    let recipe = || engine::recipe(&problem, policy.mode);
     let route = route::choose(&product, recipe, config.offload, policy.reproducible, profile);
     let (device, reason) = match route {
         Route::Cpu(reason) => return all_on_cpu(problem, reason),

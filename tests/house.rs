@@ -112,7 +112,7 @@ fn only_the_runtime_has_state() {
 }
 
 /// Who must not import whom, with the reason.
-const WALLS: [(&str, &[&str], &str); 11] = [
+const WALLS: [(&str, &[&str], &str); 12] = [
     ("src/cpu", &["npu", "runtime", "abi", "blas", "route", "trace"], "the CPU path only computes"),
     ("src/npu", &["cpu", "runtime", "abi", "blas"], "falling back is the runtime's decision"),
     ("src/route.rs", &["cpu", "npu", "runtime", "abi", "blas", "trace"], "it is a pure function"),

@@ -50,13 +50,26 @@ impl Spared {
     }
 
     /// Spares more lines, in whatever order.
-    pub fn add(&mut self, rows: impl IntoIterator<Item = usize>, cols: impl IntoIterator<Item = usize>) {
+    pub fn add(
+        &mut self,
+        rows: impl IntoIterator<Item = usize>,
+        cols: impl IntoIterator<Item = usize>,
+    ) {
         self.rows.extend(rows);
         self.cols.extend(cols);
         for lines in [&mut self.rows, &mut self.cols] {
             lines.sort_unstable();
             lines.dedup();
         }
+    }
+
+    /// What is spared of a part of C that is `rows` by `cols`, counted from its own start.
+    pub fn within(&self, rows: Range<usize>, cols: Range<usize>) -> Spared {
+        let [rows, cols] = [(&self.rows, rows), (&self.cols, cols)].map(|(lines, part)| {
+            let inside = lines.iter().filter(|line| part.contains(line));
+            inside.map(|line| line - part.start).collect()
+        });
+        Spared { rows, cols }
     }
 
     /// Whether a row is spared.
@@ -119,6 +132,7 @@ mod tests {
         let mut spared = Spared { rows: vec![0, 4], cols: vec![3] };
         spared.add([5, 4], [6, 2, 6]);
         assert_eq!(spared, Spared { rows: vec![0, 4, 5], cols: vec![2, 3, 6] });
+        assert_eq!(spared.within(1..5, 3..7), Spared { rows: vec![3], cols: vec![0, 3] });
         let mut times = [[0; 7]; 6];
         for area in spared.areas(6, 7) {
             for row in &mut times[area.rows] {

@@ -5,7 +5,7 @@ use super::area::Spared;
 use super::lines::Lines;
 use super::operands::{self, Packed};
 use crate::mode::Mode;
-use crate::npu::guard;
+use crate::npu::guard::{self, Verdict};
 use crate::npu::scheme::ladder::ladder;
 use crate::npu::scheme::{Element, LineScan, Real, Scheme};
 use crate::problem::Gemm;
@@ -23,9 +23,9 @@ pub struct Ladder<'a> {
 }
 
 impl Ladder<'_> {
-    /// That of a type and a mode.
-    pub fn of<T: Element>(mode: Mode) -> Ladder<'static> {
-        let schemes = ladder(T::Real::PRECISION, mode);
+    /// That of a real product of m × n × k in the type's precision, and of a mode.
+    pub fn of<T: Element>(mode: Mode, shape: (usize, usize, usize)) -> Ladder<'static> {
+        let schemes = ladder(T::Real::PRECISION, mode, shape);
         Ladder { schemes, is_guarded: mode.is_guarded() }
     }
 
@@ -61,31 +61,49 @@ impl<'a, T: Element> Survey<'a, T> {
         let cols = Lines::of_b(problem.b, problem.conj_b);
         let mut row_scans = operands::scan(rows, threads);
         let mut col_scans = operands::scan(cols, threads);
-        let mut spared = Spared {
-            rows: blank_non_finite(&mut row_scans),
-            cols: blank_non_finite(&mut col_scans),
-        };
-        spared.cols.iter_mut().for_each(|col| *col /= T::PARTS);
-        spared.cols.dedup();
+        let mut spared = Spared::default();
+        spared
+            .add(blank_non_finite(&mut row_scans), elements::<T>(blank_non_finite(&mut col_scans)));
         Survey { rows, cols, row_scans, col_scans, spared }
     }
 
-    /// Whether `scheme` serves the product, by what packing found out about the lines. `Err` when
-    /// no other does either.
-    pub fn accepts(
+    /// Which lines are to be spared when `scheme` serves the product, by what packing found out
+    /// about the lines; `None` when it does not. Lines that the guard blames are picked out only
+    /// under the last scheme of the ladder, where no other proves every entry. `Err` when no other
+    /// scheme serves the product either.
+    pub fn judge(
         &self,
         scheme: &Scheme,
-        is_guarded: bool,
+        ladder: Ladder<'_>,
         a: &Packed,
         b: &Packed,
-    ) -> Result<bool, Reason> {
+    ) -> Result<Option<Spared>, Reason> {
         let k = self.rows.length();
         let [rows, cols] = [a, b].map(|it| span(&it.exponents));
         if !scheme.in_range(rows, cols, k) {
             return Err(Reason::Range);
         }
-        Ok(!is_guarded || guard::accepts(scheme, &a.stats, &b.stats, k))
+        let is_last = ladder.schemes.last().is_some_and(|last| *last == scheme);
+        let verdict = match ladder.is_guarded {
+            false => Verdict::Accepted,
+            true if is_last => guard::judge(scheme, &a.stats, &b.stats, k),
+            true if guard::accepts(scheme, &a.stats, &b.stats, k) => Verdict::Accepted,
+            true => Verdict::Refused,
+        };
+        let mut spared = self.spared.clone();
+        match verdict {
+            Verdict::Accepted => {}
+            Verdict::AllBut { rows, cols } => spared.add(rows, elements::<T>(cols)),
+            Verdict::Refused => return Ok(None),
+        }
+        let [m, n] = [&a.exponents, &b.exponents].map(Vec::len);
+        Ok((!spared.is_too_much(m, n / T::PARTS)).then_some(spared))
     }
+}
+
+/// The columns of C that columns of B as lines belong to.
+fn elements<T: Element>(lines: Vec<usize>) -> impl Iterator<Item = usize> {
+    lines.into_iter().map(|line| line / T::PARTS)
 }
 
 /// How a whole product is computed.
@@ -116,9 +134,9 @@ impl Choice {
         for &scheme in ladder.schemes {
             let a = operands::examine(survey.rows, &survey.row_scans, scheme, threads);
             let b = operands::examine(survey.cols, &survey.col_scans, scheme, threads);
-            if survey.accepts(scheme, ladder.is_guarded, &a, &b)? {
+            if let Some(spared) = survey.judge(scheme, ladder, &a, &b)? {
                 let (row_exponents, col_exponents) = (a.exponents, b.exponents);
-                return Ok(Choice { scheme, row_exponents, col_exponents, spared: survey.spared });
+                return Ok(Choice { scheme, row_exponents, col_exponents, spared });
             }
         }
         Err(Reason::Guard)

@@ -315,7 +315,7 @@ mod tests {
 
         fn choice(&self, mode: Mode) -> Choice {
             let mut c = self.c.clone();
-            let ladder = Ladder { is_guarded: false, ..Ladder::of::<T>(mode) };
+            let ladder = Ladder { is_guarded: false, ..Ladder::of::<T>(mode, self.shape) };
             Choice::new(&self.problem(&mut c), ladder, &Threads::alone()).unwrap()
         }
 

@@ -196,7 +196,7 @@ impl Npu {
 
     /// Computes `C ← α·A·B + β·C`. α, k and the size of C are not zero.
     pub fn gemm<T: Element>(&self, problem: &mut Gemm<'_, T>, terms: &Terms<'_>) -> Outcome {
-        let ladder = Ladder::of::<T>(terms.policy.mode);
+        let ladder = Ladder::of::<T>(terms.policy.mode, real_shape(problem));
         match ladder.refuse(problem) {
             Some(reason) => Outcome::declined(reason),
             None => self.run(problem, Work::Offered(ladder), terms),
@@ -229,15 +229,15 @@ impl Npu {
             for j in (0..problem.n()).step_by(cols) {
                 let rows = rows.min(problem.m() - i);
                 let cols = cols.min(problem.n() - j);
-                let mut part = problem.part(i, j, rows, cols);
-                match self.part(&mut part, work, &mut lanes, terms, &mut troubles) {
+                let area = Area { rows: i..i + rows, cols: j..j + cols };
+                match self.part(problem, &area, work, &mut lanes, terms, &mut troubles) {
                     Ok(outcome) => {
                         written |= outcome.missing() < rows * cols;
                         total.add(outcome, i, j);
                     }
                     Err(reason) => {
                         total.declined = Some(reason);
-                        total.left.push(Area { rows: i..i + rows, cols: j..j + cols });
+                        total.left.push(area);
                     }
                 }
             }
@@ -289,10 +289,11 @@ impl Npu {
         }
     }
 
-    /// Computes a product whose operands fit the lanes. `Err`: nothing was written.
+    /// Computes an area of C whose operands fit the lanes. `Err`: nothing was written.
     fn part<T: Element>(
         &self,
-        problem: &mut Gemm<'_, T>,
+        whole: &mut Gemm<'_, T>,
+        area: &Area,
         work: Work<'_>,
         lanes: &mut [Lane],
         terms: &Terms<'_>,
@@ -307,6 +308,8 @@ impl Npu {
             return Err(Reason::Busy);
         }
         let lanes = &mut free[..];
+        let (first_row, first_col) = (area.rows.start, area.cols.start);
+        let problem = &mut whole.part(first_row, first_col, area.rows.len(), area.cols.len());
         // Of the real product, see `Lines`.
         let (m, n, k) = real_shape(problem);
         let col_align = self.chip.limits().col_align;
@@ -314,9 +317,8 @@ impl Npu {
             return Err(Reason::Memory);
         }
         let survey = Survey::new(problem, threads);
-        let Survey { rows, cols, spared, .. } = &survey;
         let is_open = matches!(work, Work::Offered(_));
-        if is_open && spared.is_too_much(problem.m(), problem.n()) {
+        if is_open && survey.spared.is_too_much(problem.m(), problem.n()) {
             return Err(Reason::NonFinite);
         }
 
@@ -333,19 +335,19 @@ impl Npu {
                 challenge: &challenge,
                 threads,
             };
-            let (packed_cols, vectors) = packer.columns(*cols, &survey.col_scans);
-            let (packed_rows, expected) = packer.rows(*rows, &survey.row_scans, &vectors);
-            let accepted = match work {
-                Work::Offered(ladder) => {
-                    survey.accepts(scheme, ladder.is_guarded, &packed_rows, &packed_cols)
+            let (packed_cols, vectors) = packer.columns(survey.cols, &survey.col_scans);
+            let (packed_rows, expected) = packer.rows(survey.rows, &survey.row_scans, &vectors);
+            let verdict = match work {
+                Work::Offered(ladder) => survey.judge(scheme, ladder, &packed_rows, &packed_cols),
+                Work::Chosen(choice) => {
+                    Ok(Some(choice.spared.within(area.rows.clone(), area.cols.clone())))
                 }
-                Work::Chosen(_) => Ok(true),
             };
-            if accepted != Ok(true) {
+            let Ok(Some(spared)) = &verdict else {
                 give_back(lanes, buffers);
-                accepted?;
+                verdict?;
                 continue;
-            }
+            };
             let formula = Formula {
                 scheme,
                 row_exponents: &packed_rows.exponents,
@@ -454,8 +456,8 @@ fn real_shape<T: Element>(problem: &Gemm<'_, T>) -> (usize, usize, usize) {
 }
 
 /// What the cost model needs to know of the scheme that a product is tried with first.
-pub fn recipe<T: Element>(mode: Mode) -> Recipe {
-    let scheme = Ladder::of::<T>(mode).schemes[0];
+pub fn recipe<T: Element>(problem: &Gemm<'_, T>, mode: Mode) -> Recipe {
+    let scheme = Ladder::of::<T>(mode, real_shape(problem)).schemes[0];
     Recipe {
         planes: scheme.planes(),
         products: scheme.products(),

@@ -50,11 +50,11 @@ pub fn gemm<T: Element>(
 }
 
 fn choose<T: Element>(problem: &Gemm<'_, T>, terms: &Terms<'_>) -> Result<Choice, Reason> {
-    let ladder = Ladder::of::<T>(terms.policy.mode);
+    let shape = real_shape(problem);
+    let ladder = Ladder::of::<T>(terms.policy.mode, shape);
     if let Some(reason) = ladder.refuse(problem) {
         return Err(reason);
     }
-    let shape = real_shape(problem);
     if !headroom::is_there(shape, ladder.schemes, int8::MAX_COLUMNS, terms.threads.count()) {
         return Err(Reason::Memory);
     }

@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_longest_lines_do_not_wrap() {
-        assert_eq!((1u128 << 16 | 1).pow(2) * MAX_K as u128 >> 64, 0);
+        assert_eq!(((1u128 << 16 | 1).pow(2) * MAX_K as u128) >> 64, 0);
         assert!(half_root(MAX_K) < radius(FEWEST) / 100);
     }
 
