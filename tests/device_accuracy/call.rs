@@ -4,7 +4,8 @@ use crate::common::data::Rng;
 use crate::element::Element;
 use crate::families::{self, Operands};
 use crate::oracle::Scheme;
-use npublas::trace::Report;
+use npublas::route::Reason;
+use npublas::trace::{NpuLine, Report};
 use npublas::{Gemm, MatMut, MatRef, gemm};
 
 /// A matrix in memory: row-major or column-major, with a leading dimension.
@@ -150,14 +151,26 @@ impl<T: Element> Call<T> {
         (c.into_values(), report)
     }
 
-    /// What is not as the oracle of the scheme called `scheme` has it.
-    pub fn differs(&self, scheme: &str, results: &[T]) -> Option<String> {
-        let Some(oracle) = Scheme::named(scheme) else {
-            return Some(format!("no oracle for scheme {scheme}"));
+    /// What is not as the oracle of the scheme has it, in a call of which the NPU says `line`. The
+    /// rows and columns that it left to the CPU because of the data are left out.
+    pub fn differs(&self, line: &NpuLine, results: &[T]) -> Option<String> {
+        let Some(oracle) = Scheme::named(line.scheme) else {
+            return Some(format!("no oracle for scheme {}", line.scheme));
         };
         let expected = oracle.gemm(&self.operands, self.alpha, self.beta, &self.old);
-        let at = results.iter().zip(&expected).position(|(result, e)| !result.is(*e))?;
-        let (result, expected, n) = (results[at], expected[at], self.operands.n);
+        let (m, n) = (self.operands.m, self.operands.n);
+        let mut wrong: Vec<usize> =
+            (0..m * n).filter(|&at| !results[at].is(expected[at])).collect();
+        for _ in 0..line.spared {
+            // The row or column with the most of them.
+            let of_row = |i: usize| wrong.iter().filter(|&at| at / n == i).count();
+            let of_col = |j: usize| wrong.iter().filter(|&at| at % n == j).count();
+            let row = (0..m).map(|i| (of_row(i), i)).max().unwrap_or_default();
+            let col = (0..n).map(|j| (of_col(j), j)).max().unwrap_or_default();
+            wrong.retain(|at| if row.0 >= col.0 { at / n != row.1 } else { at % n != col.1 });
+        }
+        let at = *wrong.first()?;
+        let (result, expected) = (results[at], expected[at]);
         Some(format!("entry ({}, {}) is {result:?}, not {expected:?}", at / n, at % n))
     }
 
@@ -171,4 +184,18 @@ impl<T: Element> Call<T> {
             (false, true) => 2.0,
         }
     }
+}
+
+/// Whether the device was too slow or too busy for a call, so that the CPU computed some of it or
+/// all: that says nothing about numbers. It happens on machines that are busy with other things,
+/// and is said aloud.
+pub fn is_disturbed(report: &Report, label: &str) -> bool {
+    let disturbed = match &report.npu {
+        Some(line) => line.repaired > 0,
+        None => matches!(report.reason, Reason::Busy | Reason::Device(_)),
+    };
+    if disturbed {
+        println!("DISTURBED {label}: {report:?}");
+    }
+    disturbed
 }

@@ -54,6 +54,9 @@ impl Sum {
 
     /// Adds x · `other`.
     pub fn add_times(&mut self, x: f64, other: &Sum) {
+        if x == 0.0 {
+            return;
+        }
         let (magnitude, negative) = other.magnitude();
         let (x, e) = decode(x);
         let (up, shift) = (e.div_euclid(32), e.rem_euclid(32));

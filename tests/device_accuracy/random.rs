@@ -4,7 +4,7 @@
 //! `NPUBLAS_TEST_CALLS` sets the number of calls of each type.
 
 use crate::acceptance::shares;
-use crate::call::Call;
+use crate::call::{Call, is_disturbed};
 use crate::common::data::Rng;
 use crate::common::device;
 use crate::element::Element;
@@ -23,7 +23,7 @@ const FEW: usize = 200;
 const FAMILIES: [&str; 8] = ["normal", "unif", "relu", "large", "phi1", "phi2", "normal", "unif"];
 
 /// Entries whose error is measured.
-const MEASURED: usize = 600;
+const MEASURED: usize = 200;
 
 /// What became of the calls of one family.
 #[derive(Debug, Default)]
@@ -61,10 +61,6 @@ fn random_calls<T: Element>(seed: u64) {
     if !device::ready() {
         return;
     }
-    if !T::SERVED {
-        println!("NOT SERVED by the NPU: {}gemm", T::LETTER);
-        return;
-    }
     let calls = std::env::var("NPUBLAS_TEST_CALLS").map_or(FEW, |n| n.parse().unwrap());
     let peer = Peer::load();
     let mut rng = Rng::new(seed);
@@ -90,9 +86,13 @@ fn random_calls<T: Element>(seed: u64) {
             continue;
         };
         assert!(errors.conventional <= 1.0, "{label}: {errors:?}");
+        if is_disturbed(&report, &label) {
+            *tally.routes.entry("disturbed".into()).or_default() += 1;
+            continue;
+        }
         let route = match &report.npu {
             Some(line) => {
-                assert_eq!(call.differs(line.scheme, &results), None, "{label}");
+                assert_eq!(call.differs(line, &results), None, "{label}");
                 let factors = call.roundings();
                 let (mode, scheme) = (Mode::Standard, line.scheme);
                 let broken = limits::broken(mode, scheme, T::DOUBLE, family, k, factors, &errors);
