@@ -4,7 +4,8 @@ use super::call::{Call, Prepared, SCHEME};
 use npublas::npu::driver::Buffer;
 use npublas::npu::engine::plan::Block;
 use npublas::npu::guard::LineStats;
-use npublas::npu::scheme::{LineScan, Real};
+use npublas::npu::scheme::crt_int8::{II_8, II_15};
+use npublas::npu::scheme::{LineScan, Real, Scheme};
 use npublas::npu::verify;
 use std::hint::black_box;
 
@@ -223,5 +224,61 @@ pub fn loops<'a>(
             black_box(&c);
         }),
     );
+    residues::<f64>(call, &II_15, ["II-15: exponent", "II-15: split", "II-15: join"], &mut add);
+    residues::<f32>(call, &II_8, ["II-8: exponent", "II-8: split", "II-8: join"], &mut add);
     found
+}
+
+/// The loops of a scheme that no call runs here.
+fn residues<'a, R: Real>(
+    call: &Call,
+    scheme: &'static Scheme,
+    [choose, split, join]: [&'static str; 3],
+    add: &mut impl FnMut(&'static str, Part, usize, usize, Box<dyn FnMut() + 'a>),
+) where
+    f32: Into<R>,
+{
+    let (n, pitch, planes) = (call.n, call.plan.pitch, scheme.planes());
+    let lines: Vec<R> = call.a.iter().map(|&x| x.into()).collect();
+    let scan = LineScan::of(&lines[..n]);
+    let exponent = scheme.exponent(&lines[..n], &scan) - 2;
+    let operand = lines.clone();
+    add(
+        choose,
+        Part::Rest,
+        0,
+        size_of::<R>(),
+        Box::new(move || {
+            operand.chunks_exact(n).for_each(|line| {
+                black_box(scheme.exponent(line, &scan));
+            });
+        }),
+    );
+    let mut out = vec![0; planes * pitch];
+    add(
+        split,
+        Part::Rest,
+        0,
+        size_of::<R>() + planes,
+        Box::new(move || {
+            lines.chunks_exact(n).for_each(|line| {
+                scheme.split(line, exponent, pitch, &mut out);
+                black_box(&out);
+            });
+        }),
+    );
+    let sums: Vec<i64> = (0..planes * n).map(|i| i as i64 * 7919 - 99_999).collect();
+    let (exponents, mut joined) = (vec![exponent; n], vec![0.0; n]);
+    add(
+        join,
+        Part::Rest,
+        0,
+        8 * planes + 12,
+        Box::new(move || {
+            (0..n).for_each(|_| {
+                scheme.join(black_box(&sums), exponent, &exponents, &mut joined);
+                black_box(&joined);
+            });
+        }),
+    );
 }

@@ -132,7 +132,7 @@ fn split_any<R: Real>(line: &[R], exponent: i32, residues: usize, pitch: usize, 
     // As many pieces as hold 35.2, 50.8 and 62.2 bits, see `residues_of`.
     match residues {
         ..=9 => split_into::<R, 2>(line, exponent, residues, pitch, planes),
-        ..=13 => split_into::<R, 3>(line, exponent, residues, pitch, planes),
+        10..=13 => split_into::<R, 3>(line, exponent, residues, pitch, planes),
         _ => split_into::<R, 4>(line, exponent, residues, pitch, planes),
     }
 }
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_longest_lines_do_not_wrap() {
-        assert_eq!((1u128 << 16 | 1).pow(2) * MAX_K as u128 >> 64, 0);
+        assert_eq!(((1u128 << 16 | 1).pow(2) * MAX_K as u128) >> 64, 0);
         assert!(half_root(MAX_K) < radius(FEWEST) / 100);
     }
 
@@ -412,7 +412,7 @@ mod tests {
             // |y| for the pieces of `split_any`, the last of which has what the others leave.
             let pieces = match residues {
                 ..=9 => 2,
-                ..=13 => 3,
+                10..=13 => 3,
                 _ => 4,
             };
             let mut bound = 1 << (CUTS[0] - 1);
