@@ -1,5 +1,5 @@
-//! The slice schemes and their guard, against the slow oracle bit for bit and against exact
-//! products.
+//! The schemes of single precision and their guard: slices against the slow oracle bit for bit,
+//! all of them against exact products.
 //!
 //! Most tests below are measured counter-examples: data on which a plausible shortcut gives a
 //! wrong result or accepts one.
@@ -12,10 +12,13 @@ use common::emulation::Emulation;
 use common::flushing::with_flushing;
 use common::oracle::{self, Slices, exact};
 use npublas::npu::guard::accepts;
+use npublas::npu::scheme::crt_int8::{II_8, II_9};
 use npublas::npu::scheme::ozaki_int8::{I_3S6P, I_3S8P, I_4S10P};
 use npublas::npu::scheme::{Real, Scheme};
 
-const SCHEMES: [(&Scheme, &Slices); 2] = [(&I_3S8P, &oracle::I_3S8P), (&I_4S10P, &oracle::I_4S10P)];
+const SLICES: [(&Scheme, &Slices); 2] = [(&I_3S8P, &oracle::I_3S8P), (&I_4S10P, &oracle::I_4S10P)];
+
+const SCHEMES: [&Scheme; 4] = [&I_3S8P, &I_4S10P, &II_8, &II_9];
 
 fn bits(c: &[f32]) -> Vec<u32> {
     c.iter().map(|c| c.to_bits()).collect()
@@ -55,7 +58,7 @@ fn every_bit_is_the_oracles() {
         for (m, n, k) in shapes {
             let it = operands(family, m, n, k, k as u64);
             let c: Vec<f32> = operands("normal", m, n, 1, 5).a.repeat(n);
-            for (scheme, slices) in SCHEMES {
+            for (scheme, slices) in SLICES {
                 let emulation = Emulation::new(scheme, &it);
                 for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (-0.7, 1.3), (0.7, -1.0), (0.0, 0.5)]
                 {
@@ -75,7 +78,7 @@ fn every_bit_is_the_oracles() {
 fn bits_hold_for_a_long_inner_dimension() {
     for family in ["unif01", "normal", "phi2", "ints"] {
         let it = operands(family, 2, 3, 10_007, 11);
-        for (scheme, slices) in SCHEMES {
+        for (scheme, slices) in SLICES {
             let (ours, theirs) =
                 (Emulation::new(scheme, &it).product(), oracle::product(slices, &it));
             let same = ours.iter().zip(&theirs).all(|(a, b)| a.to_bits() == b.to_bits());
@@ -87,7 +90,7 @@ fn bits_hold_for_a_long_inner_dimension() {
 #[test]
 fn a_lost_digit_product_shows() {
     let it = operands("normal", 4, 4, 256, 3);
-    for (scheme, slices) in SCHEMES {
+    for (scheme, slices) in SLICES {
         let emulation = Emulation::new(scheme, &it);
         let right = bits(&oracle::sgemm(slices, &it, 1.0, 0.0, &[0.0; 16]));
         for (g, group) in scheme.groups.iter().enumerate() {
@@ -120,7 +123,7 @@ fn the_order_of_the_inner_dimension_changes_no_bit() {
             turned.b[l * it.n + j] = it.b[from * it.n + j];
         }
     }
-    for (scheme, _) in SCHEMES {
+    for scheme in SCHEMES {
         let (one, other) = (Emulation::new(scheme, &it), Emulation::new(scheme, &turned));
         assert_eq!(one.product(), other.product());
         assert_eq!(one.accepted(), other.accepted());
@@ -136,7 +139,7 @@ fn what_is_accepted_meets_the_bound() {
     for family in FAMILIES {
         for k in [1, 2, 3, 17, 64, 255, 256, 1000] {
             let it = operands(family, 16, 13, k, 100 + k as u64);
-            for (scheme, _) in SCHEMES {
+            for scheme in SCHEMES {
                 let emulation = Emulation::new(scheme, &it);
                 let what = format!("{family} {k} {}", scheme.name);
                 let places = (0..it.m * it.n).map(|entry| (entry / it.n, entry % it.n));
@@ -189,7 +192,7 @@ fn hard_line(rng: &mut Rng, k: usize) -> Vec<f32> {
 #[test]
 fn hard_lines_are_never_accepted_beyond_the_bound() {
     let mut rng = Rng::new(2026);
-    let (mut accepted, mut worst) = ([0; 3], [0f64; 3]);
+    let (mut accepted, mut worst) = ([0; 4], [0f64; 4]);
     for _ in 0..6000 {
         let (m, n) = (1 + rng.below(3), 1 + rng.below(3));
         let longest = [3, 20, 150][rng.below(3)];
@@ -198,7 +201,8 @@ fn hard_lines_are_never_accepted_beyond_the_bound() {
         let cols: Vec<_> = (0..n).map(|_| hard_line(&mut rng, k)).collect();
         let b = (0..k * n).map(|place| cols[place % n][place / n]).collect();
         let it = Operands::new(m, n, k, a, b);
-        for (i, scheme) in [&I_3S6P, &I_3S8P, &I_4S10P].into_iter().enumerate() {
+        let schemes = [&I_3S6P, &I_3S8P, &I_4S10P, &II_8];
+        for (i, scheme) in schemes.into_iter().enumerate() {
             let emulation = Emulation::new(scheme, &it);
             if emulation.accepted() {
                 accepted[i] += 1;
@@ -259,7 +263,7 @@ fn integers_are_exact_and_accepted() {
             ((0..m * k).map(&mut draw).collect(), (0..k * n).map(&mut draw).collect());
         (a[0], b[0]) = (top as f32, -(top as f32));
         let it = Operands::new(m, n, k, a, b);
-        for (scheme, _) in SCHEMES {
+        for scheme in SCHEMES {
             let emulation = Emulation::new(scheme, &it);
             assert!(emulation.accepted(), "{top} {}", scheme.name);
             for (exact, value) in exact(&it).iter().zip(emulation.product()) {
@@ -272,7 +276,7 @@ fn integers_are_exact_and_accepted() {
 #[test]
 fn integers_that_lose_a_dropped_product_are_refused() {
     let it = Operands::dot(vec![4_194_305.0, 3.0], vec![0.0, 1_048_577.0]);
-    for (scheme, _) in SCHEMES {
+    for (scheme, _) in SLICES {
         let emulation = Emulation::new(scheme, &it);
         assert_ne!(emulation.product()[0], 3_145_731.0);
         assert!(!emulation.accepted());
@@ -285,7 +289,7 @@ fn elements_that_vanish_are_not_taken_for_exact() {
     // would look exact.
     for (large, small) in [(2f32.powi(100), 2f32.powi(-100)), (f32::MAX, f32::from_bits(1))] {
         let it = Operands::dot(vec![large, small], vec![0.0, 1.0]);
-        for (scheme, _) in SCHEMES {
+        for scheme in SCHEMES {
             let emulation = Emulation::new(scheme, &it);
             assert_eq!(emulation.product(), [0.0]);
             assert!(!emulation.accepted());
@@ -298,7 +302,7 @@ fn exponents_are_added_before_scaling() {
     for power in [100, 127] {
         let (up, down) = (2f32.powi(power), 2f32.powi(-power));
         let it = Operands::new(2, 2, 1, vec![up, down], vec![up, down]);
-        for (scheme, _) in SCHEMES {
+        for scheme in SCHEMES {
             let expected = [2f64.powi(2 * power), 1.0, 1.0, 2f64.powi(-2 * power)];
             assert_eq!(Emulation::new(scheme, &it).product(), expected);
         }
@@ -325,7 +329,7 @@ fn results_at_the_ends_of_the_range_are_right() {
     ];
     for (a, b, expected) in cases {
         let it = Operands::dot(a, b);
-        for (scheme, _) in SCHEMES {
+        for scheme in SCHEMES {
             let c = Emulation::new(scheme, &it).gemm(1.0, 0.0, &[f32::NAN])[0];
             assert_eq!(c.to_bits(), expected.to_bits(), "{it:?} {c:e}");
         }
@@ -351,7 +355,7 @@ fn lines_of_zeros_take_no_part() {
     assert!(Emulation::new(&I_3S8P, &it).accepted());
     it.a[300..600].fill(0.0);
     (0..300).for_each(|l| it.b[l * 70 + 9] = -0.0);
-    for (scheme, _) in SCHEMES {
+    for scheme in SCHEMES {
         let emulation = Emulation::new(scheme, &it);
         assert!(emulation.accepted());
         let values = emulation.product();
@@ -383,7 +387,7 @@ fn flushing_subnormals_changes_no_bit() {
         let mut it = operands(family, 9, 8, 70, 31);
         it.a.iter_mut().for_each(|a| *a = f32::from_bits(a.to_bits() & mask));
         let c = operands("subnormals", 9, 1, 8, 32).a;
-        for (scheme, _) in SCHEMES {
+        for scheme in SCHEMES {
             let run = || {
                 let emulation = Emulation::new(scheme, &it);
                 let subnormal = f32::from_bits(0x12_3456);

@@ -1,5 +1,5 @@
-//! The slice schemes of double precision and their guard, against a slow oracle bit for bit and
-//! against exact products.
+//! The schemes of double precision and their guard: slices against a slow oracle bit for bit, all
+//! of them against exact products.
 
 mod common;
 
@@ -10,12 +10,15 @@ use common::exact::is_within_bound;
 use common::flushing::with_flushing;
 use npublas::npu::guard::{Verdict, judge};
 use npublas::npu::scheme::Scheme;
+use npublas::npu::scheme::crt_int8::{II_12, II_15, II_16};
 use npublas::npu::scheme::ozaki_int8::{I_5S15P, I_7S28P, I_8S36P};
 
-const SCHEMES: [&Scheme; 3] = [&I_5S15P, &I_7S28P, &I_8S36P];
+const SLICES: [&Scheme; 3] = [&I_5S15P, &I_7S28P, &I_8S36P];
+
+const SCHEMES: [&Scheme; 6] = [&I_5S15P, &I_7S28P, &I_8S36P, &II_12, &II_15, &II_16];
 
 /// Those that prove the bound.
-const PROVING: [&Scheme; 2] = [&I_7S28P, &I_8S36P];
+const PROVING: [&Scheme; 4] = [&I_7S28P, &I_8S36P, &II_15, &II_16];
 
 const FAMILIES: [&str; 14] = [
     "unif",
@@ -156,7 +159,7 @@ fn every_bit_is_the_oracles() {
         for (m, n, k) in shapes {
             let it = operands(family, m, n, k, k as u64);
             let c = operands("normal", m, n, 1, 5).a.repeat(n);
-            for scheme in SCHEMES {
+            for scheme in SLICES {
                 let emulation = Emulation::new(scheme, &it);
                 if !emulation.in_range() {
                     continue;

@@ -12,21 +12,19 @@ use npublas::npu::engine::plan::{Block, Plan};
 use npublas::npu::engine::results::Results;
 use npublas::npu::guard;
 use npublas::npu::rk3588::Rk3588;
-use npublas::npu::scheme::ozaki_int8::I_3S8P;
-use npublas::npu::scheme::{LineScan, Scheme};
+use npublas::npu::scheme::{Element, LineScan, Real, Scheme};
 use npublas::npu::verify::{Challenge, Projection};
 use npublas::threads::Threads;
-
-pub const SCHEME: &Scheme = &I_3S8P;
 
 static NOTHING: Spared = Spared { rows: Vec::new(), cols: Vec::new() };
 
 /// The operands of a call, row-major, and everything that is known before the device works.
 #[derive(Debug)]
-pub struct Call {
+pub struct Call<R> {
+    pub scheme: &'static Scheme,
     pub n: usize,
-    pub a: Vec<f32>,
-    pub b: Vec<f32>,
+    pub a: Vec<R>,
+    pub b: Vec<R>,
     pub plan: Plan,
     pub buffers: Vec<OperandBuffers>,
     pub challenge: Challenge,
@@ -42,39 +40,44 @@ pub struct Prepared {
     pub expected: Vec<u64>,
 }
 
-impl Call {
-    pub fn new(n: usize) -> Call {
+/// The nearest number of the type.
+pub fn nearest<R: Real>(x: f64) -> R {
+    R::finish(R::ONE, x, R::ZERO, None)
+}
+
+impl<R: Real + Element> Call<R> {
+    pub fn new(scheme: &'static Scheme, n: usize) -> Call<R> {
         let mut state = 1u32;
         let mut number = || {
             state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            nearest(f64::from(state) / f64::from(1u32 << 31) - 1.0)
         };
         let mut matrix = || (0..n * n).map(|_| number()).collect();
         let (a, b) = (matrix(), matrix());
-        let plan = Plan::new(&Rk3588, SCHEME, n, n, n, 1);
+        let plan = Plan::new(&Rk3588, scheme, n, n, n, 1);
         let buffers = plan.shares.iter().map(|share| OperandBuffers {
             a: Box::new(Memory::new(plan.a_bytes(share))),
             b: Box::new(Memory::new(plan.b_bytes(share))),
         });
         let buffers = buffers.collect();
-        let challenge = Challenge::draw(n, SCHEME.groups.len());
-        Call { n, a, b, plan, buffers, challenge, threads: Threads::alone() }
+        let challenge = Challenge::draw(n, scheme.groups.len());
+        Call { scheme, n, a, b, plan, buffers, challenge, threads: Threads::alone() }
     }
 
     /// The rows of A, contiguous.
-    pub fn rows(&self) -> Lines<'_, f32> {
+    pub fn rows(&self) -> Lines<'_, R> {
         Lines::of_a(MatRef::from_row_major(&self.a, self.n, self.n, self.n), false)
     }
 
     /// The columns of B, whose elements are a row apart.
-    pub fn cols(&self) -> Lines<'_, f32> {
+    pub fn cols(&self) -> Lines<'_, R> {
         Lines::of_b(MatRef::from_row_major(&self.b, self.n, self.n, self.n), false)
     }
 
     pub fn packer(&self) -> Packer<'_> {
         Packer {
             chip: &Rk3588,
-            scheme: SCHEME,
+            scheme: self.scheme,
             plan: &self.plan,
             buffers: &self.buffers,
             challenge: &self.challenge,
@@ -82,12 +85,12 @@ impl Call {
         }
     }
 
-    pub fn scan(&self) -> (Vec<LineScan<f32>>, Vec<LineScan<f32>>) {
+    pub fn scan(&self) -> (Vec<LineScan<R>>, Vec<LineScan<R>>) {
         let scan = |lines| operands::scan(lines, &self.threads);
         (scan(self.rows()), scan(self.cols()))
     }
 
-    pub fn pack(&self, scans: &(Vec<LineScan<f32>>, Vec<LineScan<f32>>)) -> Prepared {
+    pub fn pack(&self, scans: &(Vec<LineScan<R>>, Vec<LineScan<R>>)) -> Prepared {
         let packer = self.packer();
         let (cols, vectors) = packer.columns(self.cols(), &scans.1);
         let (rows, expected) = packer.rows(self.rows(), &scans.0, &vectors);
@@ -95,17 +98,17 @@ impl Call {
     }
 
     pub fn accepts(&self, it: &Prepared) -> bool {
-        guard::accepts(SCHEME, &it.rows.stats, &it.cols.stats, self.n)
+        guard::accepts(self.scheme, &it.rows.stats, &it.cols.stats, self.n)
     }
 
-    pub fn results<'a>(&'a self, it: &'a Prepared, beta: f32) -> Results<'a, f32> {
+    pub fn results<'a>(&'a self, it: &'a Prepared, beta: R) -> Results<'a, R> {
         Results {
             formula: Formula {
-                scheme: SCHEME,
+                scheme: self.scheme,
                 row_exponents: &it.rows.exponents,
                 col_exponents: &it.cols.exponents,
                 spared: &NOTHING,
-                alpha: 1.0,
+                alpha: R::ONE,
                 beta,
             },
             plan: &self.plan,
@@ -116,17 +119,17 @@ impl Call {
     }
 
     /// Digit planes of one line.
-    pub fn planes(&self, line: &[f32]) -> Vec<i8> {
-        let exponent = SCHEME.exponent(line, &LineScan::of(line));
-        let mut planes = vec![0; SCHEME.planes() * self.plan.pitch];
-        SCHEME.split(line, exponent, self.plan.pitch, &mut planes);
+    pub fn planes(&self, line: &[R]) -> Vec<i8> {
+        let exponent = self.scheme.exponent(line, &LineScan::of(line));
+        let mut planes = vec![0; self.scheme.planes() * self.plan.pitch];
+        self.scheme.split(line, exponent, self.plan.pitch, &mut planes);
         planes
     }
 
     /// What the device would return: the blocks with their buffers.
     pub fn device(&self) -> Vec<(Block, Box<dyn Buffer>)> {
         let column =
-            |j: usize| -> Vec<f32> { self.b.iter().skip(j).step_by(self.n).copied().collect() };
+            |j: usize| -> Vec<R> { self.b.iter().skip(j).step_by(self.n).copied().collect() };
         let rows: Vec<_> = self.a.chunks(self.n).map(|row| self.planes(row)).collect();
         let cols: Vec<_> = (0..self.n).map(|j| self.planes(&column(j))).collect();
         let blocks = self.plan.shares.iter().flat_map(|share| self.plan.blocks(share));
@@ -143,7 +146,7 @@ impl Call {
     /// Writes the sums of one section of a block.
     fn fill(&self, block: &Block, s: usize, rows: &[Vec<i8>], cols: &[Vec<i8>], to: &Memory) {
         let (plan, section) = (&self.plan, &self.plan.sections[s]);
-        let products: Vec<_> = SCHEME.groups[section.group].products().collect();
+        let products: Vec<_> = self.scheme.groups[section.group].products().collect();
         let side = |line: &[i8], plane: &dyn Fn(&(usize, usize)) -> usize| -> Vec<i16> {
             let planes = products.iter().map(|pq| (plane(pq) - 1) * plan.pitch);
             let all = planes.flat_map(|at| line[at..at + plan.pitch].iter().copied());
@@ -164,9 +167,9 @@ impl Call {
     }
 
     /// Turns what the device returned into C; all of it must be right.
-    pub fn collect(&self, it: &Prepared, device: &[(Block, Box<dyn Buffer>)], c: &mut [f32]) {
+    pub fn collect(&self, it: &Prepared, device: &[(Block, Box<dyn Buffer>)], c: &mut [R]) {
         let c = MatMut::from_row_major(c, self.n, self.n, self.n);
-        let results = self.results(it, 0.0);
+        let results = self.results(it, R::ZERO);
         for (block, buffer) in device {
             let rows: Vec<usize> = block.rows.clone().collect();
             let bad = results.collect(block, &rows, &**buffer, &c, &self.threads);

@@ -1,10 +1,10 @@
 //! The host loops one by one, each over the lines of a whole operand or of a whole C.
 
-use super::call::{Call, Prepared, SCHEME};
+use super::call::{Call, Prepared, nearest};
 use npublas::npu::driver::Buffer;
 use npublas::npu::engine::plan::Block;
 use npublas::npu::guard::LineStats;
-use npublas::npu::scheme::{LineScan, Real};
+use npublas::npu::scheme::{Element, LineScan, Real};
 use npublas::npu::verify;
 use std::hint::black_box;
 
@@ -13,6 +13,7 @@ use std::hint::black_box;
 pub enum Part {
     Copy,
     Guard,
+    /// With the additions of the sums, which it does in passing.
     Verification,
     Rest,
 }
@@ -29,22 +30,23 @@ pub struct Loop<'a> {
 }
 
 /// All loops, on the data of a call.
-pub fn loops<'a>(
-    call: &'a Call,
+pub fn loops<'a, R: Real + Element>(
+    call: &'a Call<R>,
     it: &'a Prepared,
     device: &'a [(Block, Box<dyn Buffer>)],
 ) -> Vec<Loop<'a>> {
-    let (n, plan, slices) = (call.n, &call.plan, SCHEME.planes());
-    let (pitch, groups) = (plan.pitch, SCHEME.groups.len());
+    let (scheme, n, plan) = (call.scheme, call.n, &call.plan);
+    let (slices, pitch, groups) = (scheme.planes(), plan.pitch, scheme.groups.len());
+    let size = size_of::<R>();
     let len = slices * pitch;
     let lines = move || call.a.chunks_exact(n);
-    let scan = LineScan { max_abs: 1.0, finite: true, nonzeros: n };
-    let exponent = SCHEME.exponent(&[1.0], &scan);
+    let scan = LineScan { max_abs: R::ONE, finite: true, nonzeros: n };
+    let exponent = scheme.exponent(&[R::ONE], &scan);
     let planes = call.planes(&call.a[..n]);
     let packer = call.packer();
     let strip_pitch = packer.line_pitch();
     let strip = vec![1i8; 32 * strip_pitch];
-    let results = call.results(it, 0.5);
+    let results = call.results(it, nearest(0.5));
     let sums: Vec<i64> = (0..groups * n).map(|i| i as i64 * 7919 - 99_999).collect();
     let values = vec![0.75; n];
 
@@ -57,7 +59,7 @@ pub fn loops<'a>(
         "memcpy",
         Part::Copy,
         0,
-        8,
+        2 * size,
         Box::new(move || {
             to.copy_from_slice(black_box(&from));
             black_box(&mut to);
@@ -68,7 +70,7 @@ pub fn loops<'a>(
         "gather",
         Part::Rest,
         2,
-        8,
+        2 * size,
         Box::new(move || {
             call.cols().visit(0..n, &mut scratch, |_, line| {
                 black_box(line);
@@ -79,7 +81,7 @@ pub fn loops<'a>(
         "scan",
         Part::Rest,
         2,
-        4,
+        size,
         Box::new(move || {
             lines().for_each(|line| {
                 black_box(LineScan::of(line));
@@ -91,10 +93,10 @@ pub fn loops<'a>(
         "split",
         Part::Rest,
         2,
-        4 + slices,
+        size + slices,
         Box::new(move || {
             lines().for_each(|line| {
-                SCHEME.split(line, exponent, pitch, &mut out);
+                scheme.split(line, exponent, pitch, &mut out);
                 black_box(&out);
             });
         }),
@@ -104,10 +106,10 @@ pub fn loops<'a>(
         "guard: stats",
         Part::Guard,
         2,
-        4 + slices,
+        size + slices,
         Box::new(move || {
             lines().for_each(|line| {
-                black_box(LineStats::of(line, &scan, exponent, SCHEME, &digits, pitch));
+                black_box(LineStats::of(line, &scan, exponent, scheme, &digits, pitch));
             });
         }),
     );
@@ -149,7 +151,7 @@ pub fn loops<'a>(
         "pack B",
         Part::Rest,
         1,
-        2 * SCHEME.products(),
+        2 * scheme.products(),
         Box::new(move || {
             for (tile, cols) in plan.tiles.iter().enumerate() {
                 for first in (0..cols.len()).step_by(32) {
@@ -173,15 +175,15 @@ pub fn loops<'a>(
             }
         }),
     );
-    let seen = sums.clone();
+    let (row, mut added) = (vec![7919; n], vec![0; n]);
     add(
         "verify: observe",
         Part::Verification,
-        1,
-        8 * groups + 4,
+        groups,
+        24,
         Box::new(move || {
             (0..n).for_each(|_| {
-                black_box(call.challenge.observe(0, n, black_box(&seen)));
+                black_box(call.challenge.observe(0, 0, black_box(&row), &mut added));
             });
         }),
     );
@@ -193,32 +195,34 @@ pub fn loops<'a>(
         8 * groups + 12,
         Box::new(move || {
             (0..n).for_each(|_| {
-                SCHEME.join(black_box(&sums), 5, &it.cols.exponents, &mut joined);
+                scheme.join(black_box(&sums), 5, &it.cols.exponents, &mut joined);
                 black_box(&joined);
             });
         }),
     );
-    let (first, mut c) = (values.clone(), vec![0.5; n]);
+    let (first, mut c) = (values.clone(), vec![nearest::<R>(0.5); n]);
     add(
         "recombine: finish",
         Part::Rest,
         1,
-        12,
+        8 + size,
         Box::new(move || {
-            (0..n).for_each(|_| f32::finish_row(0.7, black_box(&first), 0.0, &mut c));
+            (0..n).for_each(|_| {
+                Real::finish_row(nearest::<R>(0.7), black_box(&first), R::ZERO, &mut c)
+            });
             black_box(&c);
         }),
     );
-    let mut c = vec![0.5; n];
+    let mut c = vec![nearest::<R>(0.5); n];
     add(
         "finish with beta",
         Part::Rest,
         0,
-        16,
+        8 + 2 * size,
         Box::new(move || {
             (0..n).for_each(|_| {
-                c.fill(0.5);
-                f32::finish_row(0.7, black_box(&values), 0.5, &mut c);
+                c.fill(nearest(0.5));
+                Real::finish_row(nearest::<R>(0.7), black_box(&values), nearest(0.5), &mut c);
             });
             black_box(&c);
         }),

@@ -13,6 +13,9 @@ mod memory;
 use call::Call;
 use criterion::{Criterion, Throughput};
 use loops::{Loop, Part, loops};
+use npublas::npu::scheme::crt_int8::II_15;
+use npublas::npu::scheme::ozaki_int8::{I_3S8P, I_7S28P};
+use npublas::npu::scheme::{Element, Real, Scheme};
 use npublas::npu::widest::Width;
 use std::time::{Duration, Instant};
 
@@ -29,23 +32,34 @@ fn main() {
     let sizes: &[usize] = if measures { &[512, 1024] } else { &[96] };
     let mut criterion = Criterion::default().configure_from_args();
     for &n in sizes {
-        let call = Call::new(n);
-        let prepared = call.pack(&call.scan());
-        assert!(call.accepts(&prepared), "the guard refuses the data");
-        let device = call.device();
-        let mut group = criterion.benchmark_group(format!("npu_host/{n}"));
-        group.sample_size(10).warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
-        for mut it in loops(&call, &prepared, &device) {
-            group.throughput(Throughput::Bytes((it.bytes * n * n) as u64));
-            group.bench_function(it.name, |b| b.iter(&mut it.run));
-        }
-        group.finish();
-        if measures {
-            table(n, || loops(&call, &prepared, &device));
-            shares(&call);
-        }
+        bench::<f32>(&mut criterion, &I_3S8P, n, measures);
+        bench::<f64>(&mut criterion, &I_7S28P, n, measures);
+        bench::<f64>(&mut criterion, &II_15, n, measures);
     }
     criterion.final_summary();
+}
+
+fn bench<R: Real + Element>(
+    criterion: &mut Criterion,
+    scheme: &'static Scheme,
+    n: usize,
+    measures: bool,
+) {
+    let call = Call::<R>::new(scheme, n);
+    let prepared = call.pack(&call.scan());
+    assert!(call.accepts(&prepared), "the guard refuses the data");
+    let device = call.device();
+    let mut group = criterion.benchmark_group(format!("npu_host/{}/{n}", scheme.name));
+    group.sample_size(10).warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
+    for mut it in loops(&call, &prepared, &device) {
+        group.throughput(Throughput::Bytes((it.bytes * n * n) as u64));
+        group.bench_function(it.name, |b| b.iter(&mut it.run));
+    }
+    group.finish();
+    if measures {
+        table(scheme, n, || loops(&call, &prepared, &device));
+        shares(&call);
+    }
 }
 
 /// Seconds of the best of some runs of each loop, all of them in turn.
@@ -66,7 +80,7 @@ fn timed(work: impl FnOnce()) -> f64 {
 }
 
 /// GB/s of every loop and how much that is of memcpy's, per instruction set.
-fn table<'a>(n: usize, loops: impl Fn() -> Vec<Loop<'a>>) {
+fn table<'a>(scheme: &Scheme, n: usize, loops: impl Fn() -> Vec<Loop<'a>>) {
     let widths: Vec<Width> = Width::ALL.into_iter().filter(|width| width.is_available()).collect();
     let rates: Vec<Vec<f64>> = widths
         .iter()
@@ -77,7 +91,7 @@ fn table<'a>(n: usize, loops: impl Fn() -> Vec<Loop<'a>>) {
             bytes.zip(seconds).map(|(bytes, seconds)| bytes / seconds / 1e9).collect()
         })
         .collect();
-    print!("\n{:<22}", format!("{n} lines of {n}"));
+    print!("\n{:<22}", format!("{}, {n} lines", scheme.name));
     widths.iter().for_each(|width| print!("{:>18}", width.name()));
     println!("   GB/s, and as a part of memcpy");
     for (i, it) in loops().iter().enumerate() {
@@ -88,11 +102,11 @@ fn table<'a>(n: usize, loops: impl Fn() -> Vec<Loop<'a>>) {
 }
 
 /// What a call costs the host, and what of it the guard and the verification.
-fn shares(call: &Call) {
+fn shares<R: Real + Element>(call: &Call<R>) {
     let scans = call.scan();
     let prepared = call.pack(&scans);
     let device = call.device();
-    let mut c = vec![0.0; call.n * call.n];
+    let mut c = vec![R::ZERO; call.n * call.n];
     let mut best = [f64::INFINITY; 4];
     for _ in 0..ROUNDS {
         let now = [
@@ -112,12 +126,13 @@ fn shares(call: &Call) {
     let total: f64 = best.iter().sum();
     let [scan, pack, accepts, collect] = best.map(|seconds| seconds * 1e3);
     println!(
-        "\n{0}x{0}x{0}: host {1:.2} ms on one thread (scan {scan:.2}, split and pack {pack:.2}, \
+        "\n{4} {0}x{0}x{0}: host {1:.2} ms on one thread (scan {scan:.2}, split and pack {pack:.2}, \
          guard's decision {accepts:.3}, verify and recombine {collect:.2})\n\
          guard {2:.1} %, verification {3:.1} % of it",
         call.n,
         total * 1e3,
         100.0 * (part(Part::Guard) + best[2]) / total,
         100.0 * part(Part::Verification) / total,
+        call.scheme.name,
     );
 }

@@ -76,17 +76,12 @@ impl Challenge {
         Projection::new(&v)
     }
 
-    /// The projection of one row of results: `sums[g * cols + j]` is the sum of group g at the
-    /// j-th of `cols` columns, the first of which is column `first_col` of the call.
-    pub fn observe(&self, first_col: usize, cols: usize, sums: &[i64]) -> u64 {
-        assert!(sums.len() == cols * self.rho.len());
-        let x = &self.x[first_col..first_col + cols];
-        let mut y = 0u64;
-        for (g, rho) in self.rho.iter().enumerate() {
-            let sum = project(x, &sums[g * cols..][..cols]);
-            y = y.wrapping_add(rho.wrapping_mul(sum as u64));
-        }
-        y
+    /// Adds one row of results of a part of the inner dimension to the `sums` of its group; the
+    /// first of its columns is column `first_col` of the call. Returns the projection of the
+    /// row: those of all parts of all groups add up, modulo 2^64, to what is expected.
+    pub fn observe(&self, group: usize, first_col: usize, row: &[i32], sums: &mut [i64]) -> u64 {
+        let x = &self.x[first_col..first_col + row.len()];
+        self.rho[group].wrapping_mul(add_and_project(x, row, sums) as u64)
     }
 }
 
@@ -136,12 +131,17 @@ fn meet_any(planes: &[i8], limbs: &[i16]) -> u64 {
     let mut z = 0u64;
     for start in (0..planes.len()).step_by(RUN) {
         let digits = &planes[start..planes.len().min(start + RUN)];
-        for t in 0..LIMBS {
-            let limbs = &limbs[t * planes.len() + start..][..digits.len()];
-            let mut sum = 0i32;
-            for (&digit, &limb) in digits.iter().zip(limbs) {
-                sum = sum.wrapping_add(i32::from(digit).wrapping_mul(i32::from(limb)));
+        // All limbs in one loop, in which a digit is widened once.
+        let of = |t: usize| &limbs[t * planes.len() + start..][..digits.len()];
+        let limbs = of(0).iter().zip(of(1)).zip(of(2)).zip(of(3));
+        let mut sums = [0i32; LIMBS];
+        for (&digit, (((&l0, &l1), &l2), &l3)) in digits.iter().zip(limbs) {
+            for (sum, limb) in sums.iter_mut().zip([l0, l1, l2, l3]) {
+                let product = i32::from(digit).wrapping_mul(i32::from(limb));
+                *sum = sum.wrapping_add(product);
             }
+        }
+        for (t, &sum) in sums.iter().enumerate() {
             z = z.wrapping_add((i64::from(sum) as u64) << (16 * t));
         }
     }
@@ -149,15 +149,17 @@ fn meet_any(planes: &[i8], limbs: &[i16]) -> u64 {
 }
 
 widest! {
-    /// The inner product of random numbers and sums.
-    fn project(x: &[i32], sums: &[i64]) -> i64 => project_any;
+    /// `sums += row`, and the inner product of `row` and random numbers: one pass for both.
+    fn add_and_project(x: &[i32], row: &[i32], sums: &mut [i64]) -> i64 => add_and_project_any;
 }
 
 #[inline(always)]
-fn project_any(x: &[i32], sums: &[i64]) -> i64 {
+fn add_and_project_any(x: &[i32], row: &[i32], sums: &mut [i64]) -> i64 {
+    assert!(x.len() == row.len() && sums.len() == row.len());
     let mut total = 0i64;
-    for (&x, &sum) in x.iter().zip(sums) {
-        total = total.wrapping_add(sum.wrapping_mul(i64::from(x)));
+    for ((sum, &result), &x) in sums.iter_mut().zip(row).zip(x) {
+        *sum = sum.wrapping_add(i64::from(result));
+        total = total.wrapping_add(i64::from(result).wrapping_mul(i64::from(x)));
     }
     total
 }
@@ -228,6 +230,19 @@ mod tests {
             sums
         }
 
+        /// What a device shows of a row with these sums.
+        fn observe(&self, challenge: &Challenge, first: usize, sums: &[i64]) -> u64 {
+            let cols = self.cols.len();
+            let mut total = 0u64;
+            for (g, sums) in sums.chunks(cols.max(1)).enumerate() {
+                let row: Vec<i32> = sums.iter().map(|&sum| sum as i32).collect();
+                let mut added = vec![0; cols];
+                total = total.wrapping_add(challenge.observe(g, first, &row, &mut added));
+                assert_eq!(added, sums);
+            }
+            total
+        }
+
         /// A challenge of which this product takes columns from `first` on, and what row `i`
         /// must show.
         fn challenge(&self, first: usize, i: usize) -> (Challenge, u64) {
@@ -250,13 +265,14 @@ mod tests {
                 for first in [0, 13] {
                     for i in 0..3 {
                         let (challenge, z) = product.challenge(first, i);
-                        assert_eq!(challenge.observe(first, cols, &product.sums(i)), z);
+                        assert_eq!(product.observe(&challenge, first, &product.sums(i)), z);
                     }
                 }
             }
         }
-        let (challenge, _) = Product::new(&I_3S8P, 1, 0, 0).challenge(0, 0);
-        assert_eq!(challenge.observe(0, 0, &[]), 0);
+        let nothing = Product::new(&I_3S8P, 1, 0, 0);
+        let (challenge, z) = nothing.challenge(0, 0);
+        assert_eq!((nothing.observe(&challenge, 0, &[]), z), (0, 0));
     }
 
     #[test]
@@ -266,7 +282,7 @@ mod tests {
             product.rows[0].fill(digits.0);
             product.cols.iter_mut().for_each(|col| col.fill(digits.1));
             let (challenge, z) = product.challenge(0, 0);
-            assert_eq!(challenge.observe(0, 3, &product.sums(0)), z);
+            assert_eq!(product.observe(&challenge, 0, &product.sums(0)), z);
         }
     }
 
@@ -281,7 +297,7 @@ mod tests {
                 let mut sums = honest.clone();
                 fault(&mut sums);
                 assert_ne!(sums, honest, "{what} changes nothing");
-                assert_ne!(challenge.observe(9, cols, &sums), z, "{what} passes");
+                assert_ne!(product.observe(&challenge, 9, &sums), z, "{what} passes");
             };
             for place in 0..honest.len() {
                 let flip = |sum: i64, bit: u32| i64::from(sum as i32 ^ (1 << bit));
@@ -347,13 +363,21 @@ mod tests {
             .fold(0u64, |sum, (&d, &v)| sum.wrapping_add((d as u64).wrapping_mul(v)));
         assert_eq!(meet_any(&digits, &limbs), by_definition);
         let x: Vec<i32> = v.iter().map(|v| *v as i32).collect();
-        let sums: Vec<i64> = v.iter().map(|v| *v as i64).collect();
+        let row: Vec<i32> = v.iter().map(|v| (*v >> 32) as i32).collect();
+        let before: Vec<i64> = v.iter().map(|v| *v as i64 >> 1).collect();
+        let mut added = before.clone();
+        let projection = add_and_project_any(&x, &row, &mut added);
+        let exact: i128 = x.iter().zip(&row).map(|(&x, &r)| i128::from(x) * i128::from(r)).sum();
+        assert_eq!(projection, exact as i64);
+        assert!((0..1000).all(|j| added[j] == before[j] + i64::from(row[j])));
         Width::each(|| {
             let mut wide = v.clone();
             add_scaled(i32::MIN + 1, &digits, &mut wide);
             assert_eq!(wide, plain);
             assert_eq!(meet(&digits, &limbs), by_definition);
-            assert_eq!(project(&x, &sums), project_any(&x, &sums));
+            let mut wide = before.clone();
+            assert_eq!(add_and_project(&x, &row, &mut wide), projection);
+            assert_eq!(wide, added);
         });
     }
 }

@@ -6,7 +6,6 @@ use crate::mat::MatMut;
 use crate::npu::driver::Buffer;
 use crate::npu::scheme::Element;
 use crate::npu::verify::Challenge;
-use crate::npu::widest::widest;
 use crate::threads::Threads;
 
 /// Rows that one ticket of the thread pool checks and joins.
@@ -76,9 +75,9 @@ impl<T: Element> Results<'_, T> {
     ) -> bool {
         let cols = &self.plan.tiles[block.tile];
         let n = cols.len();
-        self.read_sums(block, row, buffer, part, sums);
+        let seen = self.read_sums(block, row, buffer, part, sums);
         let expected = self.expected[row * self.plan.tiles.len() + block.tile];
-        if self.verify && self.challenge.observe(cols.start, n, sums) != expected {
+        if self.verify && seen != expected {
             return false;
         }
         self.formula.write_row(row, cols.clone(), sums, c, values);
@@ -86,7 +85,7 @@ impl<T: Element> Results<'_, T> {
     }
 
     /// Reads the sums of one row of a block: `sums[g * n + j]` is that of group g at column j of
-    /// the n columns of the tile. `part` is scratch.
+    /// the n columns of the tile. Returns the projection of the row. `part` is scratch.
     pub fn read_sums(
         &self,
         block: &Block,
@@ -94,47 +93,21 @@ impl<T: Element> Results<'_, T> {
         buffer: &dyn Buffer,
         part: &mut Vec<i32>,
         sums: &mut Vec<i64>,
-    ) {
+    ) -> u64 {
+        let first_col = self.plan.tiles[block.tile].start;
         let n = self.plan.tiles[block.tile].len();
         let pitch = self.plan.width(block.tile) * size_of::<i32>();
         let section_bytes = self.plan.c_section_bytes(block.rows.len(), block.tile);
         part.resize(n, 0);
         sums.clear();
         sums.resize(self.formula.scheme.groups.len() * n, 0);
+        let mut seen = 0u64;
         for (s, section) in self.plan.sections.iter().enumerate() {
             buffer.read_i32(s * section_bytes + (row - block.rows.start) * pitch, part);
-            add(part, &mut sums[section.group * n..(section.group + 1) * n]);
+            let group = section.group;
+            let sums = &mut sums[group * n..(group + 1) * n];
+            seen = seen.wrapping_add(self.challenge.observe(group, first_col, part, sums));
         }
-    }
-}
-
-widest! {
-    /// Adds the sums of one section to those of its group.
-    fn add(part: &[i32], sums: &mut [i64]) => add_any;
-}
-
-#[inline(always)]
-fn add_any(part: &[i32], sums: &mut [i64]) {
-    for (sum, &part) in sums.iter_mut().zip(part) {
-        *sum = sum.wrapping_add(i64::from(part));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::npu::widest::Width;
-
-    #[test]
-    fn every_width_adds_every_sum() {
-        let part: Vec<i32> = (0..99).map(|j: i32| j.wrapping_mul(0x7654_3217)).collect();
-        let before: Vec<i64> = part.iter().map(|&x| i64::from(x) << 20).collect();
-        Width::each(|| {
-            let mut sums = before.clone();
-            add(&part, &mut sums);
-            for j in 0..99 {
-                assert_eq!(sums[j], before[j] + i64::from(part[j]));
-            }
-        });
+        seen
     }
 }

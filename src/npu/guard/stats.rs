@@ -88,11 +88,12 @@ fn count_any<R: Real>(line: &[R], exponent: i32) -> ([u32; THRESHOLDS.len()], u6
         // Behind a short block there are zeros, which reach no threshold.
         let mut leading = [0; BLOCK];
         leading_parts(block, exponent, &mut leading);
+        let sum: u32 = leading[..block.len()].iter().map(|&f| u32::from(f.cast_unsigned())).sum();
+        total += u64::from(sum);
         let groups = &leading.as_chunks().0[..block.len().div_ceil(LANES)];
         for (count, threshold) in counts.iter_mut().zip(THRESHOLDS) {
             *count += count_from(groups, threshold as i8);
         }
-        total += sum_of(groups);
     }
     (counts, total)
 }
@@ -103,7 +104,8 @@ fn leading_parts<R: Real>(line: &[R], exponent: i32, out: &mut [i8]) {
     if R::ORDINARY.contains(&exponent) {
         let scale = R::pow2(exponent);
         for (leading, &x) in out.iter_mut().zip(line) {
-            *leading = R::of_bits(x.magnitude()).leading(scale);
+            // SAFETY: a magnitude and a power of two.
+            *leading = unsafe { R::of_bits(x.magnitude()).leading(scale) };
         }
     } else {
         for (leading, &x) in out.iter_mut().zip(line) {
@@ -119,7 +121,8 @@ widest! {
 
 #[inline(always)]
 fn is_inexact_any<R: Real>(line: &[R], exponent: i32) -> bool {
-    line.chunks(BLOCK).any(|block| is_inexact_block(block, exponent))
+    // Most lines show it at once.
+    line.chunks(LANES).any(|few| is_inexact_block(few, exponent))
 }
 
 #[inline(always)]
@@ -148,18 +151,6 @@ fn count_from(groups: &[[i8; LANES]], threshold: i8) -> u32 {
         }
     }
     counts.iter().map(|&count| u32::from(count)).sum()
-}
-
-/// The sum of at most 256 · [`LANES`] numbers of 0 … 127.
-#[inline(always)]
-fn sum_of(groups: &[[i8; LANES]]) -> u64 {
-    let mut sums = [0u16; LANES];
-    for group in groups {
-        for (sum, &leading) in sums.iter_mut().zip(group) {
-            *sum = sum.wrapping_add(u16::from(leading.unsigned_abs()));
-        }
-    }
-    sums.iter().map(|&sum| u64::from(sum)).sum()
 }
 
 widest! {

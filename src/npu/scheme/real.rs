@@ -112,9 +112,11 @@ pub trait Real: Scalar<Real = Self> {
     /// The integer nearest to `self · scale`, ties to even, as two's complement. Products beyond
     /// the range, and NaN, give some number.
     fn nearest(self, scale: Self) -> Self::Word;
-    /// The integer part of `self · scale`, a number of 0 … 127. Others, and NaN, give some
-    /// number.
-    fn leading(self, scale: Self) -> i8;
+    /// The integer part of `self · scale` for `self` ≥ 0, at most 127; 127 for NaN.
+    ///
+    /// # Safety
+    /// Neither `self` nor `scale` is below 0.
+    unsafe fn leading(self, scale: Self) -> i8;
     /// The nearest integer, ties to even.
     fn round(self) -> Self;
     /// The nearest single-precision number.
@@ -195,8 +197,9 @@ impl Real for f32 {
         unsafe { bounded.to_int_unchecked::<i32>() as u32 }
     }
     #[inline(always)]
-    fn leading(self, scale: f32) -> i8 {
-        whole(self * scale) as i8
+    unsafe fn leading(self, scale: f32) -> i8 {
+        // SAFETY: from 0 to 127, and no NaN, which the minimum takes away.
+        unsafe { (self * scale).min(127.0).to_int_unchecked::<i32>() as i8 }
     }
     #[inline(always)]
     fn round(self) -> f32 {
@@ -265,10 +268,9 @@ impl Real for f64 {
         integer(high).wrapping_shl(32).wrapping_add(integer(low))
     }
     #[inline(always)]
-    fn leading(self, scale: f64) -> i8 {
-        let bounded = (self * scale).max(0.0);
-        // SAFETY: from 0 to 127, and no NaN, which the maximum takes away.
-        unsafe { bounded.min(127.0).to_int_unchecked::<i32>() as i8 }
+    unsafe fn leading(self, scale: f64) -> i8 {
+        // SAFETY: from 0 to 127, and no NaN, which the minimum takes away.
+        unsafe { (self * scale).min(127.0).to_int_unchecked::<i32>() as i8 }
     }
     #[inline(always)]
     fn round(self) -> f64 {

@@ -131,7 +131,7 @@ widest! {
 fn split_any<R: Real>(line: &[R], exponent: i32, residues: usize, pitch: usize, planes: &mut [i8]) {
     // As many pieces as hold 35.2, 50.8 and 62.2 bits, see `residues_of`.
     match residues {
-        0..=9 => split_into::<R, 2>(line, exponent, residues, pitch, planes),
+        ..=9 => split_into::<R, 2>(line, exponent, residues, pitch, planes),
         10..=13 => split_into::<R, 3>(line, exponent, residues, pitch, planes),
         _ => split_into::<R, 4>(line, exponent, residues, pitch, planes),
     }
@@ -411,7 +411,7 @@ mod tests {
         for residues in FEWEST..=MOST {
             // |y| for the pieces of `split_any`, the last of which has what the others leave.
             let pieces = match residues {
-                0..=9 => 2,
+                ..=9 => 2,
                 10..=13 => 3,
                 _ => 4,
             };
