@@ -74,7 +74,6 @@ impl<T: Element> Results<'_, T> {
         Scratch { part, sums, values }: &mut Scratch<T>,
     ) -> bool {
         let cols = &self.plan.tiles[block.tile];
-        let n = cols.len();
         let seen = self.read_sums(block, row, buffer, part, sums);
         let expected = self.expected[row * self.plan.tiles.len() + block.tile];
         if self.verify && seen != expected {
