@@ -12,6 +12,9 @@ use npublas::runtime::Runs;
 use npublas::{Gemm, MatMut, MatRef, c32, c64, gemm};
 use std::process::Command;
 
+/// Calls of each type and process unless `NPUBLAS_TEST_CALLS` says otherwise.
+const FEW: usize = 150;
+
 /// What asks a process of this test to print its hashes.
 const ROLE: &str = "NPUBLAS_TEST_REPRODUCIBLE";
 
@@ -76,11 +79,12 @@ const KINDS: [fn(&mut Rng) -> f64; 7] = [
 ];
 
 /// What a process prints of one type: hashes over the calls in integers and over all, and how
-/// many calls ran on the NPU, on the CPU in integers, and on the CPU as ever.
+/// many calls ran on the NPU, in integers half there and half on the CPU, in integers on the CPU,
+/// and on the CPU as ever.
 fn hash<T: Element>(calls: usize) -> String {
     let mut rng = Rng::new(u64::from(T::LETTER));
     let mut hashes = [0xcbf2_9ce4_8422_2325_u64; 2];
-    let mut routes = [0; 3];
+    let mut routes = [0; 4];
     for call in 0..calls {
         let [m, n, k] = [(); 3].map(|()| match rng.below(30) {
             0 => 1 + rng.below(32),
@@ -117,9 +121,14 @@ fn hash<T: Element>(calls: usize) -> String {
             },
         });
         let report = report.expect("there was a product");
-        let in_integers = report.npu.is_some() || report.host.is_some();
-        let route = if report.npu.is_some() { 0 } else { 2 - usize::from(in_integers) };
+        let route = match (report.npu, report.host) {
+            (Some(_), None) => 0,
+            (Some(_), Some(_)) => 1,
+            (None, Some(_)) => 2,
+            (None, None) => 3,
+        };
         routes[route] += 1;
+        let in_integers = route < 3;
         for (hash, counts) in hashes.iter_mut().zip([in_integers, true]) {
             let results = c.iter().filter(|_| counts).flat_map(|x| x.bits());
             for bits in results.chain([call as u64]).filter(|_| counts) {
@@ -127,9 +136,9 @@ fn hash<T: Element>(calls: usize) -> String {
             }
         }
     }
-    let [npu, host, cpu] = routes;
+    let [npu, both, host, cpu] = routes;
     let [integers, all] = hashes;
-    format!("{} {integers:016x} {all:016x} {npu} {host} {cpu}", T::LETTER)
+    format!("{} {integers:016x} {all:016x} {npu} {both} {host} {cpu}", T::LETTER)
 }
 
 /// The line of one type, read back.
@@ -139,6 +148,7 @@ struct Line {
     integers: String,
     all: String,
     npu: usize,
+    both: usize,
     host: usize,
     cpu: usize,
 }
@@ -161,8 +171,9 @@ fn lines(settings: &[(&str, &str)]) -> Vec<Line> {
             integers: words[1].into(),
             all: words[2].into(),
             npu: number(3),
-            host: number(4),
-            cpu: number(5),
+            both: number(4),
+            host: number(5),
+            cpu: number(6),
         })
     };
     let lines: Vec<Line> = text.lines().filter_map(read).collect();
@@ -178,7 +189,7 @@ fn one_hash_for_all() {
     const OFFLOAD: &str = "NPUBLAS_OFFLOAD";
     const KERNEL: &str = "NPUBLAS_CPU_KERNEL";
     if std::env::var_os(ROLE).is_some() {
-        let calls = std::env::var("NPUBLAS_TEST_CALLS").map_or(1000, |n| n.parse().unwrap());
+        let calls = std::env::var("NPUBLAS_TEST_CALLS").map_or(FEW, |n| n.parse().unwrap());
         for line in [hash::<f32>(calls), hash::<f64>(calls), hash::<c32>(calls), hash::<c64>(calls)]
         {
             println!("HASH {line}");
@@ -197,17 +208,19 @@ fn one_hash_for_all() {
     settings.push(vec![(DEVICE, "none"), (THREADS, "2")]);
     settings.push(vec![(OFFLOAD, "never"), (THREADS, "2")]);
     settings.push(vec![(OFFLOAD, "auto"), (THREADS, "2")]);
-    println!("type  hash of the integers, of all calls   npu  host   cpu  settings");
+    println!("type  hash of the integers, of all calls   npu  both  host   cpu  settings");
     let show = |lines: &[Line], settings: &[(&str, &str)]| {
-        for Line { letter, integers, all, npu, host, cpu } in lines {
-            println!("{letter}  {integers} {all}  {npu:4}  {host:4}  {cpu:4}  {settings:?}");
+        for Line { letter, integers, all, npu, both, host, cpu } in lines {
+            println!(
+                "{letter}  {integers} {all}  {npu:4}  {both:4}  {host:4}  {cpu:4}  {settings:?}"
+            );
         }
     };
     let first = lines(&settings[0]);
     show(&first, &settings[0]);
     // The device is one that fails on order, or it would serve all types.
     assert!(first.iter().any(|line| line.npu > 0), "the device computed nothing");
-    let few = first.iter().find(|line| 2 * (line.npu + line.host) < line.cpu);
+    let few = first.iter().find(|line| line.npu + line.both + line.host < line.cpu / 2);
     assert_eq!(few, None, "few calls run in integers");
     for settings in &settings[1..] {
         let lines = lines(settings);
@@ -218,7 +231,7 @@ fn one_hash_for_all() {
             assert_eq!(line.cpu, first.cpu, "{settings:?}: other calls left the integers");
         }
         let is_asked = |&(name, value): &(&str, &str)| name == CORES || value == "auto";
-        let on_npu: usize = lines.iter().map(|line| line.npu).sum();
+        let on_npu: usize = lines.iter().map(|line| line.npu + line.both).sum();
         assert!(on_npu == 0 || settings.iter().any(is_asked), "{settings:?}: used the NPU");
     }
     // What is computed in floating point differs between kernels, the integers do not.

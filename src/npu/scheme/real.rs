@@ -223,13 +223,6 @@ impl Real for f32 {
     }
 }
 
-/// The integer part; some number for what is not within ±2^31.
-#[inline(always)]
-fn whole(x: f32) -> i32 {
-    // SAFETY: bounded.
-    unsafe { bounded(x).to_int_unchecked() }
-}
-
 /// What is within ±2^31, and no NaN; some number of these for others.
 #[inline(always)]
 fn bounded(x: f32) -> f32 {

@@ -67,13 +67,14 @@ pub fn test_pages(bench: &Bench<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Reproducible calls on a device that spoils a block now and then, and at last every one: the CPU
-/// computes what it leaves.
+/// Reproducible calls on a device that loses a block and its second attempt now and then, and at
+/// last every one: the CPU computes what it leaves.
 pub fn test_failing(bench: &Bench<'_>) -> Result<Tally> {
-    let spoilt = (20..80).step_by(3).flat_map(|job| [job, job + 1]);
-    let faults =
-        spoilt.map(|job| format!("--fault=bitflip@{job}")).chain(["--fault=drop@150+".into()]);
-    let faults: Vec<String> = faults.collect();
+    // With so many cores in use, the second attempt is as many jobs later.
+    let lost = (20..1200).step_by(9).zip([1, 2, 3].into_iter().cycle());
+    let lost = lost.flat_map(|(job, cores)| [job, job + cores]);
+    let lost = lost.map(|job| format!("--fault=drop@{job}"));
+    let faults: Vec<String> = lost.chain(["--fault=drop@1200+".into()]).collect();
     let mut words: Vec<&str> = faults.iter().map(String::as_str).collect();
     words.extend(["--", "env", "NPUBLAS_TEST_CALLS=70"]);
     test_on(bench, "device-tests-failing", &words, &[], &["one_hash_for_all"])
