@@ -21,7 +21,8 @@
 //! and of five there are four and some lighter ones.
 //!
 //! A mode is a permission, not a demand: where the NPU declines, and wherever the CPU is faster,
-//! the CPU computes the call as in mode standard. NaN, infinities and signed zeros are the same in
+//! the CPU computes the call as in mode standard. A reproducible call is the exception: there the
+//! CPU computes the integers that the NPU would. NaN, infinities and signed zeros are the same in
 //! all modes.
 
 /// How exact the products of a caller are to be.

@@ -11,6 +11,8 @@ pub enum Route {
     Cpu(Reason),
     /// The NPU is asked; it may still decline.
     Npu(Reason),
+    /// The CPU computes it as the NPU would: for reproducible bits.
+    Host(Reason),
 }
 
 /// Why a call ran where it ran. Prints as one word, for the trace.
@@ -67,26 +69,34 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Nothing with a shorter side ever pays on the NPU, and on the CPU the integers of the NPU do not.
+const LEAST: usize = 32;
+
 /// Decides for a product. `recipe` says what the NPU would do, and is asked only when it matters.
+///
+/// A `reproducible` product runs in integers, or does not, by its shape alone; policy and profile
+/// then only say who computes them.
 pub fn choose(
     product: &Product,
     recipe: impl FnOnce() -> Recipe,
     offload: Offload,
+    reproducible: bool,
     profile: &Profile,
 ) -> Route {
     let (m, n, k) = product.shape;
+    let is_small = m < LEAST || n < LEAST || k < LEAST;
+    let on_cpu = if reproducible && !is_small { Route::Host } else { Route::Cpu };
     match offload {
-        Offload::Never => Route::Cpu(Reason::Never),
-        Offload::Always => Route::Npu(Reason::Always),
-        // The cheapest test first: nothing this small ever pays, and small calls are counted in
-        // nanoseconds.
-        Offload::Auto if m < 32 || n < 32 || k < 32 => Route::Cpu(Reason::Small),
-        Offload::Auto => {
+        Offload::Never => on_cpu(Reason::Never),
+        Offload::Always if !(reproducible && is_small) => Route::Npu(Reason::Always),
+        // The cheapest test first: small calls are counted in nanoseconds.
+        _ if is_small => Route::Cpu(Reason::Small),
+        _ => {
             let npu = profile.npu_seconds(product, &recipe());
             if npu < profile.margin * profile.cpu_seconds(product) {
                 Route::Npu(Reason::Faster)
             } else {
-                Route::Cpu(Reason::Small)
+                on_cpu(Reason::Small)
             }
         }
     }
@@ -102,14 +112,14 @@ mod tests {
 
     fn auto(m: usize, n: usize, k: usize) -> Route {
         let product = Product { shape: (m, n, k), bytes: 4, parts: 1 };
-        choose(&product, || SINGLE, Offload::Auto, &Profile::RK3588)
+        choose(&product, || SINGLE, Offload::Auto, false, &Profile::RK3588)
     }
 
     /// Where squares begin to go to the NPU.
     fn crossover(bytes: usize, parts: usize, recipe: Recipe) -> usize {
         let goes = |n: &usize| {
             let product = Product { shape: (*n, *n, *n), bytes, parts };
-            let route = choose(&product, || recipe, Offload::Auto, &Profile::RK3588);
+            let route = choose(&product, || recipe, Offload::Auto, false, &Profile::RK3588);
             route == Route::Npu(Reason::Faster)
         };
         (64..2048).step_by(16).find(goes).unwrap_or(usize::MAX)
@@ -139,9 +149,23 @@ mod tests {
     #[test]
     fn the_policy_overrules_the_model() {
         let product = Product { shape: (8, 8, 8), bytes: 4, parts: 1 };
-        let of = |offload| choose(&product, || SINGLE, offload, &Profile::RK3588);
+        let of = |offload| choose(&product, || SINGLE, offload, false, &Profile::RK3588);
         assert_eq!(of(Offload::Always), Route::Npu(Reason::Always));
         assert_eq!(of(Offload::Never), Route::Cpu(Reason::Never));
         assert_eq!(of(Offload::Auto), Route::Cpu(Reason::Small));
+    }
+
+    #[test]
+    fn what_is_reproducible_runs_in_integers_by_its_shape() {
+        let of = |side, offload| {
+            let product = Product { shape: (side, 1024, 1024), bytes: 4, parts: 1 };
+            choose(&product, || SINGLE, offload, true, &Profile::RK3588)
+        };
+        for offload in [Offload::Auto, Offload::Always, Offload::Never] {
+            assert!(matches!(of(31, offload), Route::Cpu(_)));
+            assert!(!matches!(of(32, offload), Route::Cpu(_)));
+        }
+        assert_eq!(of(1024, Offload::Never), Route::Host(Reason::Never));
+        assert_eq!(of(1024, Offload::Auto), Route::Npu(Reason::Faster));
     }
 }

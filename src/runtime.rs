@@ -8,7 +8,7 @@
 use crate::config::{Config, Level};
 use crate::cpu::{self, Kernels};
 use crate::mode::{Mode, Policy, Settings};
-use crate::npu::engine::{self, Element, Npu, Outcome, Terms};
+use crate::npu::engine::{self, Element, Npu, Outcome, Terms, reproducible};
 use crate::problem::Gemm;
 use crate::profile::Profile;
 use crate::route::{self, Reason, Route};
@@ -272,30 +272,44 @@ fn run<T: Runs>(mut problem: Gemm<'_, T>, policy: Policy, config: &Config) -> Re
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
     let product = engine::product(&problem);
     let recipe = || engine::recipe::<T>(policy.mode);
-    let reason = match route::choose(&product, recipe, config.offload, profile) {
-        Route::Cpu(reason) => reason,
+    let route = route::choose(&product, recipe, config.offload, policy.reproducible, profile);
+    let (device, reason) = match route {
+        Route::Cpu(reason) => return all_on_cpu(problem, reason),
+        Route::Host(reason) => (None, reason),
         Route::Npu(reason) => match npu() {
-            Err(none) => none,
-            Ok(npu) => {
-                let terms = Terms { policy, config, threads: threads() };
-                let outcome = npu.gemm(&mut problem, &terms);
-                count(&outcome);
-                match outcome.declined {
-                    Some(declined) => declined,
-                    None => {
-                        for area in outcome.left.iter().chain(&outcome.spared) {
-                            let (i, j) = (area.rows.start, area.cols.start);
-                            on_cpu(problem.part(i, j, area.rows.len(), area.cols.len()));
-                        }
-                        return Report { reason, npu: Some(outcome.line) };
-                    }
-                }
-            }
+            Ok(npu) => (Some(npu), reason),
+            Err(none) if policy.reproducible => (None, none),
+            Err(none) => return all_on_cpu(problem, none),
         },
     };
+    let terms = Terms { policy, config, threads: threads() };
+    let outcome = match device {
+        Some(npu) if !policy.reproducible => npu.gemm(&mut problem, &terms),
+        _ => reproducible::gemm(device, &mut problem, &terms),
+    };
+    if device.is_some() {
+        count(&outcome);
+    }
+    let Outcome { line, host, left, spared, declined } = outcome;
+    let npu = (device.is_some() && declined.is_none()).then_some(line);
+    let reason = declined.unwrap_or(reason);
+    if npu.is_none() {
+        if host.is_none() {
+            return all_on_cpu(problem, reason);
+        }
+        COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
+    }
+    for area in left.iter().chain(&spared) {
+        let (i, j) = (area.rows.start, area.cols.start);
+        on_cpu(problem.part(i, j, area.rows.len(), area.cols.len()));
+    }
+    Report { reason, npu, host }
+}
+
+fn all_on_cpu<T: Kernels>(problem: Gemm<'_, T>, reason: Reason) -> Report {
     COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
     on_cpu(problem);
-    Report { reason, npu: None }
+    Report { reason, npu: None, host: None }
 }
 
 fn on_cpu<T: Kernels>(problem: Gemm<'_, T>) {

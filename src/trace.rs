@@ -38,6 +38,8 @@ pub struct Report {
     pub reason: Reason,
     /// What the NPU did; `None` when the CPU computed the call.
     pub npu: Option<NpuLine>,
+    /// Scheme in whose integers the CPU computed the call, or what the NPU left of it.
+    pub host: Option<&'static str>,
 }
 
 /// What the NPU did for one call.
@@ -74,7 +76,7 @@ impl NpuLine {
 impl fmt::Display for CallLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (m, n, k) = self.shape;
-        let Report { reason, npu } = self.report;
+        let Report { reason, npu, host } = self.report;
         let route = if npu.is_some() { "npu" } else { "cpu" };
         let routine = self.routine;
         write!(f, "NPUBLAS {routine} m={m} n={n} k={k} route={route} reason={reason}")?;
@@ -91,6 +93,9 @@ impl fmt::Display for CallLine<'_> {
                 " scheme={} jobs={} tasks={} retried={} repaired={} spared={}",
                 npu.scheme, npu.jobs, npu.tasks, npu.retried, npu.repaired, npu.spared
             )?;
+        }
+        if let Some(scheme) = host {
+            write!(f, " host={scheme}")?;
         }
         write!(f, " ms={:.3}", self.time.as_secs_f64() * 1e3)
     }

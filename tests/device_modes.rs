@@ -38,7 +38,7 @@ fn product(mode: Mode, family: &'static str, k: usize) -> Result<Product, Reason
         c: MatMut::from_row_major(&mut c, it.m, it.n, it.n),
     });
     set_mode(Scope::Thread, before);
-    let Some(Report { reason, npu }) = report else { panic!("there was a product") };
+    let Some(Report { reason, npu, .. }) = report else { panic!("there was a product") };
     let line = npu.ok_or(reason)?;
     let greatest = |line: &[f32]| f64::from(line.iter().fold(0f32, |max, x| max.max(x.abs())));
     let cols: Vec<f64> = (0..it.n).map(|j| greatest(&it.col(j))).collect();

@@ -5,6 +5,7 @@ use npublas::MatRef;
 use npublas::mat::MatMut;
 use npublas::npu::driver::Buffer;
 use npublas::npu::engine::area::Spared;
+use npublas::npu::engine::formula::Formula;
 use npublas::npu::engine::lines::Lines;
 use npublas::npu::engine::operands::{self, OperandBuffers, Packed, Packer};
 use npublas::npu::engine::plan::{Block, Plan};
@@ -99,16 +100,18 @@ impl Call {
 
     pub fn results<'a>(&'a self, it: &'a Prepared, beta: f32) -> Results<'a, f32> {
         Results {
-            scheme: SCHEME,
+            formula: Formula {
+                scheme: SCHEME,
+                row_exponents: &it.rows.exponents,
+                col_exponents: &it.cols.exponents,
+                spared: &NOTHING,
+                alpha: 1.0,
+                beta,
+            },
             plan: &self.plan,
             challenge: &self.challenge,
             expected: &it.expected,
             verify: true,
-            row_exponents: &it.rows.exponents,
-            col_exponents: &it.cols.exponents,
-            spared: &NOTHING,
-            alpha: 1.0,
-            beta,
         }
     }
 

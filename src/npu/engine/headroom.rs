@@ -14,6 +14,9 @@ const SMALL_THINGS: usize = 1 << 20;
 /// Bytes per line of an operand: what packing finds out about it, twice while strips are joined.
 const PER_LINE: usize = 512;
 
+/// Bytes that a thread needs beside what grows with the product: sums of some rows.
+const PER_THREAD: usize = 1 << 20;
+
 /// Narrowest tile of C whose rows each get a projection.
 const TILE: usize = 1024;
 
@@ -37,7 +40,7 @@ fn needed(
     threads: usize,
 ) -> usize {
     let per_depth = STRIP * size_of::<f32>() + scheme.planes() * (col_align + 3 * size_of::<u64>());
-    let scratch = threads * (k + 64) * per_depth;
+    let scratch = threads * ((k + 64) * per_depth + PER_THREAD);
     let tiles = n.div_ceil(TILE) + 1;
     let projections = tiles * (2 * m + scheme.planes() * k) * size_of::<u64>();
     scratch + projections + PER_LINE * (m + n) + SMALL_THINGS

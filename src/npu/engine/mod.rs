@@ -5,22 +5,24 @@
 //! the device does not deliver is handed back for the CPU.
 
 pub mod area;
+mod choice;
 mod flight;
+pub mod formula;
 mod headroom;
 mod health;
+mod host;
 pub mod lines;
 pub mod operands;
 pub mod plan;
+pub mod reproducible;
 pub mod results;
 mod transpose;
 
 use super::chip::Chip;
 use super::driver::DriverError;
-use super::guard;
 use super::pool::Lane;
 pub use super::scheme::Element;
-use super::scheme::ladder::ladder;
-use super::scheme::{LineScan, Real, Scheme};
+use super::scheme::Scheme;
 use super::verify::Challenge;
 use super::{drm, rk3588};
 use crate::config::{Config, Level, Offload};
@@ -30,14 +32,14 @@ use crate::profile::{Product, Profile, Recipe};
 use crate::route::Reason;
 use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
-use area::{Area, Spared, runs};
+use area::{Area, runs};
+use choice::{Choice, Ladder, Survey};
 use flight::{Flight, Landing};
+use formula::Formula;
 use health::{Health, Troubles};
-use lines::Lines;
 use operands::{OperandBuffers, Packer};
 use plan::Plan;
 use results::Results;
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -73,11 +75,31 @@ pub struct Terms<'a> {
     pub threads: &'a Threads,
 }
 
+/// What the device is asked to do.
+#[derive(Debug, Clone, Copy)]
+enum Work<'a> {
+    /// The product by the first scheme that serves it, if any.
+    Offered(Ladder<'a>),
+    /// The product by this scheme, of which is known that it serves it.
+    Chosen(&'a Choice),
+}
+
+impl Work<'_> {
+    fn schemes(&self) -> &[&'static Scheme] {
+        match self {
+            Work::Offered(ladder) => ladder.schemes,
+            Work::Chosen(choice) => std::slice::from_ref(&choice.scheme),
+        }
+    }
+}
+
 /// What the NPU made of a call. The areas do not overlap, and none of them was written.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What was done.
+    /// What the device did.
     pub line: NpuLine,
+    /// Scheme in whose integers the host computed what the device did not.
+    pub host: Option<&'static str>,
     /// What the device failed to compute.
     pub left: Vec<Area>,
     /// What is not for the integers of the NPU, see [`Spared`].
@@ -174,15 +196,21 @@ impl Npu {
 
     /// Computes `C ← α·A·B + β·C`. α, k and the size of C are not zero.
     pub fn gemm<T: Element>(&self, problem: &mut Gemm<'_, T>, terms: &Terms<'_>) -> Outcome {
+        let ladder = Ladder::of::<T>(terms.policy.mode);
+        match ladder.refuse(problem) {
+            Some(reason) => Outcome::declined(reason),
+            None => self.run(problem, Work::Offered(ladder), terms),
+        }
+    }
+
+    fn run<T: Element>(
+        &self,
+        problem: &mut Gemm<'_, T>,
+        work: Work<'_>,
+        terms: &Terms<'_>,
+    ) -> Outcome {
         if let Some(reason) = self.health.unfit() {
             return Outcome::declined(reason);
-        }
-        if !(problem.alpha.is_finite() && problem.beta.is_finite()) {
-            return Outcome::declined(Reason::NonFinite);
-        }
-        let schemes = schemes::<T>(terms.policy.mode);
-        if schemes.iter().any(|scheme| problem.k() * T::PARTS > scheme.max_k()) {
-            return Outcome::declined(Reason::Depth);
         }
         let Some(mut lanes) = self.reserve(terms.config.offload) else {
             return Outcome::declined(Reason::Busy);
@@ -194,7 +222,7 @@ impl Npu {
         lanes.iter_mut().for_each(Lane::trim);
 
         let mut troubles = Troubles::default();
-        let (rows, cols) = self.part_size::<T>(problem.k(), lanes.len(), schemes);
+        let (rows, cols) = self.part_size::<T>(problem.k(), lanes.len(), work.schemes());
         let mut total = Outcome::default();
         let mut written = false;
         for i in (0..problem.m()).step_by(rows) {
@@ -202,7 +230,7 @@ impl Npu {
                 let rows = rows.min(problem.m() - i);
                 let cols = cols.min(problem.n() - j);
                 let mut part = problem.part(i, j, rows, cols);
-                match self.part(&mut part, &mut lanes, terms, &mut troubles) {
+                match self.part(&mut part, work, &mut lanes, terms, &mut troubles) {
                     Ok(outcome) => {
                         written |= outcome.missing() < rows * cols;
                         total.add(outcome, i, j);
@@ -265,12 +293,12 @@ impl Npu {
     fn part<T: Element>(
         &self,
         problem: &mut Gemm<'_, T>,
+        work: Work<'_>,
         lanes: &mut [Lane],
         terms: &Terms<'_>,
         troubles: &mut Troubles,
     ) -> Result<Outcome, Reason> {
-        let Terms { policy, config, threads } = *terms;
-        let schemes = schemes::<T>(policy.mode);
+        let Terms { config, threads, .. } = *terms;
         if self.is_closing() {
             return Err(Reason::Exit);
         }
@@ -279,27 +307,20 @@ impl Npu {
             return Err(Reason::Busy);
         }
         let lanes = &mut free[..];
-        // The real product, see `Lines`.
-        let rows = Lines::of_a(problem.a, problem.conj_a);
-        let cols = Lines::of_b(problem.b, problem.conj_b);
-        let (m, n, k) = (rows.count(), cols.count(), rows.length());
+        // Of the real product, see `Lines`.
+        let (m, n, k) = real_shape(problem);
         let col_align = self.chip.limits().col_align;
-        if !headroom::is_there((m, n, k), schemes, col_align, threads.count()) {
+        if !headroom::is_there((m, n, k), work.schemes(), col_align, threads.count()) {
             return Err(Reason::Memory);
         }
-        let mut row_scans = operands::scan(rows, threads);
-        let mut col_scans = operands::scan(cols, threads);
-        let mut spared = Spared {
-            rows: blank_non_finite(&mut row_scans),
-            cols: blank_non_finite(&mut col_scans),
-        };
-        spared.cols.iter_mut().for_each(|col| *col /= T::PARTS);
-        spared.cols.dedup();
-        if spared.is_too_much(problem.m(), problem.n()) {
+        let survey = Survey::new(problem, threads);
+        let Survey { rows, cols, spared, .. } = &survey;
+        let is_open = matches!(work, Work::Offered(_));
+        if is_open && spared.is_too_much(problem.m(), problem.n()) {
             return Err(Reason::NonFinite);
         }
 
-        for &scheme in schemes {
+        for &scheme in work.schemes() {
             let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
             let challenge = Challenge::draw(n, scheme.groups.len());
             let buffers =
@@ -312,29 +333,33 @@ impl Npu {
                 challenge: &challenge,
                 threads,
             };
-            let (packed_cols, vectors) = packer.columns(cols, &col_scans);
-            let (packed_rows, expected) = packer.rows(rows, &row_scans, &vectors);
-            let [rows_at, cols_at] = [&packed_rows, &packed_cols].map(|it| span(&it.exponents));
-            if !scheme.in_range(rows_at, cols_at, k) {
+            let (packed_cols, vectors) = packer.columns(*cols, &survey.col_scans);
+            let (packed_rows, expected) = packer.rows(*rows, &survey.row_scans, &vectors);
+            let accepted = match work {
+                Work::Offered(ladder) => {
+                    survey.accepts(scheme, ladder.is_guarded, &packed_rows, &packed_cols)
+                }
+                Work::Chosen(_) => Ok(true),
+            };
+            if accepted != Ok(true) {
                 give_back(lanes, buffers);
-                return Err(Reason::Range);
-            }
-            let proven = || guard::accepts(scheme, &packed_rows.stats, &packed_cols.stats, k);
-            if policy.mode.is_guarded() && !proven() {
-                give_back(lanes, buffers);
+                accepted?;
                 continue;
             }
-            let results = Results {
+            let formula = Formula {
                 scheme,
+                row_exponents: &packed_rows.exponents,
+                col_exponents: &packed_cols.exponents,
+                spared,
+                alpha: problem.alpha,
+                beta: problem.beta,
+            };
+            let results = Results {
+                formula,
                 plan: &plan,
                 challenge: &challenge,
                 expected: &expected,
                 verify: config.verify,
-                row_exponents: &packed_rows.exponents,
-                col_exponents: &packed_cols.exponents,
-                spared: &spared,
-                alpha: problem.alpha,
-                beta: problem.beta,
             };
             let landings = self
                 .fly(lanes, &plan, buffers, &results, problem, terms)
@@ -382,7 +407,7 @@ impl Npu {
             .zip(&plan.shares)
             .zip(buffers)
             .map(|((lane, share), pair)| {
-                let spared = results.spared;
+                let spared = results.formula.spared;
                 Flight::prepare(
                     lane,
                     self.chip,
@@ -423,14 +448,14 @@ pub fn product<T: Element>(problem: &Gemm<'_, T>) -> Product {
     }
 }
 
-/// The schemes that products of this type are tried with, in this order.
-fn schemes<T: Element>(mode: Mode) -> &'static [&'static Scheme] {
-    ladder(T::Real::PRECISION, mode)
+/// m, n, k of the real product that a problem is, see [`Lines`](lines::Lines).
+fn real_shape<T: Element>(problem: &Gemm<'_, T>) -> (usize, usize, usize) {
+    (problem.m(), problem.n() * T::PARTS, problem.k() * T::PARTS)
 }
 
 /// What the cost model needs to know of the scheme that a product is tried with first.
 pub fn recipe<T: Element>(mode: Mode) -> Recipe {
-    let scheme = schemes::<T>(mode)[0];
+    let scheme = Ladder::of::<T>(mode).schemes[0];
     Recipe {
         planes: scheme.planes(),
         products: scheme.products(),
@@ -461,19 +486,4 @@ fn give_back(lanes: &mut [&mut Lane], buffers: Vec<OperandBuffers>) {
     for (lane, pair) in lanes.iter_mut().zip(buffers) {
         pair.give_back(lane);
     }
-}
-
-/// The range of some numbers; of none, 0.
-fn span(numbers: &[i32]) -> RangeInclusive<i32> {
-    let least = numbers.iter().min().copied().unwrap_or(0);
-    least..=numbers.iter().max().copied().unwrap_or(0)
-}
-
-/// Takes the lines with numbers that are not finite for lines of zeros; returns their indices.
-fn blank_non_finite<R: Real>(scans: &mut [LineScan<R>]) -> Vec<usize> {
-    let bad: Vec<usize> = (0..scans.len()).filter(|&i| !scans[i].finite).collect();
-    for &i in &bad {
-        scans[i] = LineScan::of(&[]);
-    }
-    bad
 }

@@ -54,6 +54,45 @@ pub fn scan<T: Element>(lines: Lines<'_, T>, threads: &Threads) -> Vec<LineScan<
     strips.into_iter().flatten().collect()
 }
 
+/// Splits every line of an operand, only to find out what packing would.
+pub fn examine<T: Element>(
+    lines: Lines<'_, T>,
+    scans: &[LineScan<T::Real>],
+    scheme: &Scheme,
+    threads: &Threads,
+) -> Packed {
+    let pitch = lines.length();
+    let count = lines.count();
+    let scratch = Scratch::<T>::default;
+    let strips = threads.map(count.div_ceil(STRIP), scratch, |scratch, strip| {
+        let Scratch { lines: gathered, planes, .. } = scratch;
+        planes.resize(scheme.planes() * pitch, 0);
+        let range = strip * STRIP..count.min((strip + 1) * STRIP);
+        let mut found = Vec::with_capacity(range.len());
+        lines.visit(range, gathered, |i, line| {
+            found.push(split(scheme, line, &scans[i], pitch, planes));
+        });
+        found
+    });
+    let (exponents, stats) = strips.into_iter().flatten().unzip();
+    Packed { exponents, stats }
+}
+
+/// Splits one line into `planes`; returns its exponent and statistics. A line that is zeros by its
+/// scan is not looked at.
+fn split<R: Real>(
+    scheme: &Scheme,
+    line: &[R],
+    scan: &LineScan<R>,
+    pitch: usize,
+    planes: &mut [i8],
+) -> (i32, LineStats) {
+    let line = if scan.nonzeros == 0 { &[] } else { line };
+    let exponent = scheme.exponent(line, scan);
+    scheme.split(line, exponent, pitch, planes);
+    (exponent, LineStats::of(line, scan, exponent, scheme, planes, pitch))
+}
+
 /// Everything that packing needs to know of the call.
 #[derive(Debug, Clone, Copy)]
 pub struct Packer<'a> {
@@ -101,21 +140,6 @@ impl Packer<'_> {
     /// line between them, runs of the same planes do not compete for places in the cache.
     pub fn line_pitch(&self) -> usize {
         self.planes_len() + 64
-    }
-
-    /// Splits one line into `planes`; returns its exponent and statistics. A line that is zeros
-    /// by its scan is not looked at.
-    fn split<R: Real>(
-        &self,
-        line: &[R],
-        scan: &LineScan<R>,
-        planes: &mut [i8],
-    ) -> (i32, LineStats) {
-        let pitch = self.plan.pitch;
-        let line = if scan.nonzeros == 0 { &[] } else { line };
-        let exponent = self.scheme.exponent(line, scan);
-        self.scheme.split(line, exponent, pitch, planes);
-        (exponent, LineStats::of(line, scan, exponent, self.scheme, planes, pitch))
     }
 
     /// Packs B, whose columns are `lines`, into the buffers of every share that needs them.
@@ -176,7 +200,7 @@ impl Packer<'_> {
 
         lines.visit(range.clone(), gathered, |col, line| {
             let planes = &mut planes[(col - range.start) * pitch..][..len];
-            let (exponent, stat) = self.split(line, &scans[col], planes);
+            let (exponent, stat) = split(self.scheme, line, &scans[col], self.plan.pitch, planes);
             exponents.push(exponent);
             stats.push(stat);
             self.challenge.add_column(col, planes, projections);
@@ -233,7 +257,7 @@ impl Packer<'_> {
             planes.resize(self.planes_len(), 0);
             let (mut exponents, mut stats, mut expected) = (Vec::new(), Vec::new(), Vec::new());
             lines.visit(range, gathered, |row, line| {
-                let (exponent, stat) = self.split(line, &scans[row], planes);
+                let (exponent, stat) = split(self.scheme, line, &scans[row], plan.pitch, planes);
                 exponents.push(exponent);
                 stats.push(stat);
                 expected.extend(vectors.iter().map(|v| verify::expect(planes, v)));

@@ -1,23 +1,22 @@
 //! Checks the integers that came back, row by row, and turns the good ones into C.
 
-use super::area::Spared;
+use super::formula::{Formula, Values};
 use super::plan::{Block, Plan};
 use crate::mat::MatMut;
 use crate::npu::driver::Buffer;
-use crate::npu::scheme::{Element, Scheme};
+use crate::npu::scheme::Element;
 use crate::npu::verify::Challenge;
 use crate::npu::widest::widest;
 use crate::threads::Threads;
-use std::ops::Range;
 
 /// Rows that one ticket of the thread pool checks and joins.
 const ROWS_PER_TICKET: usize = 8;
 
-/// Everything that is needed to turn sums into C.
+/// Everything that is needed to turn a device's sums into C.
 #[derive(Debug)]
 pub struct Results<'a, T> {
-    /// Which sums belong together, and how.
-    pub scheme: &'a Scheme,
+    /// What becomes of them.
+    pub formula: Formula<'a, T>,
     /// Where they lie.
     pub plan: &'a Plan,
     /// The random numbers of the verification.
@@ -26,16 +25,6 @@ pub struct Results<'a, T> {
     pub expected: &'a [u64],
     /// Whether a row must have it.
     pub verify: bool,
-    /// Exponents of the rows of A.
-    pub row_exponents: &'a [i32],
-    /// Exponents of the columns of B.
-    pub col_exponents: &'a [i32],
-    /// What is not written.
-    pub spared: &'a Spared,
-    /// Factor of the product.
-    pub alpha: T,
-    /// Factor of the old C.
-    pub beta: T,
 }
 
 /// Scratch of one thread.
@@ -43,13 +32,12 @@ pub struct Results<'a, T> {
 struct Scratch<T> {
     part: Vec<i32>,
     sums: Vec<i64>,
-    values: Vec<f64>,
-    new: Vec<T>,
+    values: Values<T>,
 }
 
 impl<T> Default for Scratch<T> {
     fn default() -> Self {
-        Scratch { part: Vec::new(), sums: Vec::new(), values: Vec::new(), new: Vec::new() }
+        Scratch { part: Vec::new(), sums: Vec::new(), values: Values::default() }
     }
 }
 
@@ -84,7 +72,7 @@ impl<T: Element> Results<'_, T> {
         row: usize,
         buffer: &dyn Buffer,
         c: &MatMut<'_, T>,
-        Scratch { part, sums, values, new }: &mut Scratch<T>,
+        Scratch { part, sums, values }: &mut Scratch<T>,
     ) -> bool {
         let cols = &self.plan.tiles[block.tile];
         let n = cols.len();
@@ -93,47 +81,8 @@ impl<T: Element> Results<'_, T> {
         if self.verify && self.challenge.observe(cols.start, n, sums) != expected {
             return false;
         }
-        values.resize(n, 0.0);
-        let col_exponents = &self.col_exponents[cols.clone()];
-        self.scheme.join(sums, self.row_exponents[row], col_exponents, values);
-        for kept in self.spared.kept_cols(cols.start / T::PARTS..cols.end / T::PARTS) {
-            let first = kept.start * T::PARTS - cols.start;
-            let values = &values[first..first + kept.len() * T::PARTS];
-            self.write(row, kept, values, c, new);
-        }
+        self.formula.write_row(row, cols.clone(), sums, c, values);
         true
-    }
-
-    /// Writes some neighbouring elements of one row of C, whose products are `values`; `new` is
-    /// scratch.
-    fn write(
-        &self,
-        row: usize,
-        cols: Range<usize>,
-        values: &[f64],
-        c: &MatMut<'_, T>,
-        new: &mut Vec<T>,
-    ) {
-        new.resize(cols.len(), T::ZERO);
-        let at = |j: usize| c.at(row, cols.start + j);
-        if self.beta != T::ZERO {
-            for (j, old) in new.iter_mut().enumerate() {
-                // SAFETY: inside C; where β ≠ 0 the caller promises a value.
-                *old = unsafe { at(j).read() };
-            }
-        }
-        T::finish_row(self.alpha, values, self.beta, new);
-        if c.col_stride() == 1 {
-            // SAFETY: the elements from the first one on lie side by side in C, which the view
-            // promises to be writable; every row of every tile is collected by one ticket at a
-            // time.
-            unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), at(0), new.len()) };
-        } else {
-            for (j, &value) in new.iter().enumerate() {
-                // SAFETY: as above, one by one.
-                unsafe { at(j).write(value) };
-            }
-        }
     }
 
     /// Reads the sums of one row of a block: `sums[g * n + j]` is that of group g at column j of
@@ -151,7 +100,7 @@ impl<T: Element> Results<'_, T> {
         let section_bytes = self.plan.c_section_bytes(block.rows.len(), block.tile);
         part.resize(n, 0);
         sums.clear();
-        sums.resize(self.scheme.groups.len() * n, 0);
+        sums.resize(self.formula.scheme.groups.len() * n, 0);
         for (s, section) in self.plan.sections.iter().enumerate() {
             buffer.read_i32(s * section_bytes + (row - block.rows.start) * pitch, part);
             add(part, &mut sums[section.group * n..(section.group + 1) * n]);

@@ -29,6 +29,9 @@ use dot::Dot;
 use micro::{Micro, TILE};
 use panel::{Pack, pack_columns, pack_rows};
 
+/// Most columns of a panel of any family.
+pub const MAX_COLUMNS: usize = 48;
+
 /// All kernel families of this build, best first; the last one always runs.
 static FAMILIES: &[&Family] = &[
     #[cfg(target_arch = "x86_64")]
@@ -80,7 +83,7 @@ impl Family {
         is_available: fn() -> bool,
         kc: usize,
     ) -> Family {
-        assert!(NR == NV * V::LANES && RUN == V::RUN && MR * NR <= TILE);
+        assert!(NR == NV * V::LANES && NR <= MAX_COLUMNS && MR * NR <= TILE && RUN == V::RUN);
         assert!(size_of::<V::A>() == size_of::<V::B>());
         assert!(kc.is_multiple_of(ALIGN) && ALIGN.is_multiple_of(RUN));
         Family {

@@ -1,4 +1,5 @@
-//! The whole acceptance set of accuracy, and many random calls of every type.
+//! The whole acceptance set of accuracy, many random calls of every type, and as many reproducible
+//! ones in every way of computing them.
 
 use crate::numpy::Numpy;
 use crate::shell;
@@ -17,12 +18,13 @@ const LIMIT: Duration = Duration::from_secs(7200);
 pub fn run(tree: &Tree) -> Result<Tally> {
     let python = Numpy::Two.python(tree)?;
     let mut test = tree.cargo_on_npu(&["--"], &["test", "--package", "npublas"]);
-    test.args(["--test", "device_accuracy", "--no-fail-fast", "--"]);
+    let tests = ["--test", "device_accuracy", "--test", "device_reproducible"];
+    test.args(tests).args(["--no-fail-fast", "--"]);
     test.args(["--show-output", "--test-threads", "1"]);
     test.env("NPUBLAS_TEST_ACCURACY", "whole").env("NPUBLAS_TEST_CALLS", CALLS);
     test.env("NPUBLAS_FORBID_SKIP", "1").env("NPUBLAS_OFFLOAD", "always");
     test.env("NPUBLAS_PEER", Numpy::openblas(&python)?);
-    println!("running the acceptance set and {CALLS} random calls of each type");
+    println!("running the acceptance set and twice {CALLS} random calls of each type");
     let done = shell::keep(&test, LIMIT, &tree.scratch("accuracy", true)?.join("output"))?;
     for (test, said) in libtest::said(&done.text) {
         println!("\n{test}\n\n{}\n", said.join("\n").trim());

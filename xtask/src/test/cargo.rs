@@ -61,10 +61,23 @@ pub fn test_pages(bench: &Bench<'_>) -> Result<Tally> {
         let fake = format!("FAKE_PAGE_SIZE={size}");
         let words = ["--page-size", size, "--", "env", &preload, &fake];
         let name = format!("device-tests-{size}");
-        let skip = ["--skip", "random_calls", "--skip", "the_acceptance_set"];
+        let skip = ["--skip", "random_calls", "--skip", "the_acceptance_set", "--skip", "one_hash"];
         tally.add(test_on(bench, &name, &words, &[], &skip)?.prefixed(&format!("{size} bytes")));
     }
     Ok(tally)
+}
+
+/// Reproducible calls on a device that loses a block and its second attempt now and then, and at
+/// last every one: the CPU computes what it leaves.
+pub fn test_failing(bench: &Bench<'_>) -> Result<Tally> {
+    // With so many cores in use, the second attempt is as many jobs later.
+    let lost = (20..1200).step_by(9).zip([1, 2, 3].into_iter().cycle());
+    let lost = lost.flat_map(|(job, cores)| [job, job + cores]);
+    let lost = lost.map(|job| format!("--fault=drop@{job}"));
+    let faults: Vec<String> = lost.chain(["--fault=drop@1200+".into()]).collect();
+    let mut words: Vec<&str> = faults.iter().map(String::as_str).collect();
+    words.extend(["--", "env", "NPUBLAS_TEST_CALLS=70"]);
+    test_on(bench, "device-tests-failing", &words, &[], &["one_hash_for_all"])
 }
 
 /// Runs the tests that want a device, and `more`, as `npu-sim WORDS PROGRAM … ARGUMENTS`.

@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     ("campaign surroundings", |bench| surroundings::test(bench.tree)),
     ("device tests", cargo::test_devices),
     ("larger pages", cargo::test_pages),
+    ("failing device", cargo::test_failing),
     ("clients", other_clients),
 ];
 

@@ -1,0 +1,141 @@
+//! What the bits of a product depend on: its lines as they are seen at first, and the scheme that
+//! serves them.
+
+use super::area::Spared;
+use super::lines::Lines;
+use super::operands::{self, Packed};
+use crate::mode::Mode;
+use crate::npu::guard;
+use crate::npu::scheme::ladder::ladder;
+use crate::npu::scheme::{Element, LineScan, Real, Scheme};
+use crate::problem::Gemm;
+use crate::route::Reason;
+use crate::threads::Threads;
+use std::ops::RangeInclusive;
+
+/// The schemes that a product is tried with.
+#[derive(Debug, Clone, Copy)]
+pub struct Ladder<'a> {
+    /// The cheapest first.
+    pub schemes: &'a [&'static Scheme],
+    /// Whether the guard is asked.
+    pub is_guarded: bool,
+}
+
+impl Ladder<'_> {
+    /// That of a type and a mode.
+    pub fn of<T: Element>(mode: Mode) -> Ladder<'static> {
+        let schemes = ladder(T::Real::PRECISION, mode);
+        Ladder { schemes, is_guarded: mode.is_guarded() }
+    }
+
+    /// Why none of them may serve a problem, whatever is in its matrices.
+    pub fn refuse<T: Element>(&self, problem: &Gemm<'_, T>) -> Option<Reason> {
+        if !(problem.alpha.is_finite() && problem.beta.is_finite()) {
+            return Some(Reason::NonFinite);
+        }
+        let depth = problem.k() * T::PARTS;
+        self.schemes.iter().any(|scheme| depth > scheme.max_k()).then_some(Reason::Depth)
+    }
+}
+
+/// A first look at the lines of both operands.
+#[derive(Debug)]
+pub struct Survey<'a, T: Element> {
+    /// The rows of A.
+    pub rows: Lines<'a, T>,
+    /// The columns of B.
+    pub cols: Lines<'a, T>,
+    /// What was seen of the rows of A; spared ones count as zeros.
+    pub row_scans: Vec<LineScan<T::Real>>,
+    /// The same of the columns of B.
+    pub col_scans: Vec<LineScan<T::Real>>,
+    /// What is not for the integers.
+    pub spared: Spared,
+}
+
+impl<'a, T: Element> Survey<'a, T> {
+    /// Scans all lines.
+    pub fn new(problem: &Gemm<'a, T>, threads: &Threads) -> Survey<'a, T> {
+        let rows = Lines::of_a(problem.a, problem.conj_a);
+        let cols = Lines::of_b(problem.b, problem.conj_b);
+        let mut row_scans = operands::scan(rows, threads);
+        let mut col_scans = operands::scan(cols, threads);
+        let mut spared = Spared {
+            rows: blank_non_finite(&mut row_scans),
+            cols: blank_non_finite(&mut col_scans),
+        };
+        spared.cols.iter_mut().for_each(|col| *col /= T::PARTS);
+        spared.cols.dedup();
+        Survey { rows, cols, row_scans, col_scans, spared }
+    }
+
+    /// Whether `scheme` serves the product, by what packing found out about the lines. `Err` when
+    /// no other does either.
+    pub fn accepts(
+        &self,
+        scheme: &Scheme,
+        is_guarded: bool,
+        a: &Packed,
+        b: &Packed,
+    ) -> Result<bool, Reason> {
+        let k = self.rows.length();
+        let [rows, cols] = [a, b].map(|it| span(&it.exponents));
+        if !scheme.in_range(rows, cols, k) {
+            return Err(Reason::Range);
+        }
+        Ok(!is_guarded || guard::accepts(scheme, &a.stats, &b.stats, k))
+    }
+}
+
+/// How a whole product is computed.
+#[derive(Debug)]
+pub struct Choice {
+    /// The scheme.
+    pub scheme: &'static Scheme,
+    /// The exponents of the rows of A.
+    pub row_exponents: Vec<i32>,
+    /// The exponents of the columns of B.
+    pub col_exponents: Vec<i32>,
+    /// What is not for the integers.
+    pub spared: Spared,
+}
+
+impl Choice {
+    /// The first scheme of the ladder that serves the product, decided by the data of all its
+    /// lines and by nothing else.
+    pub fn new<T: Element>(
+        problem: &Gemm<'_, T>,
+        ladder: Ladder<'_>,
+        threads: &Threads,
+    ) -> Result<Choice, Reason> {
+        let survey = Survey::new(problem, threads);
+        if survey.spared.is_too_much(problem.m(), problem.n()) {
+            return Err(Reason::NonFinite);
+        }
+        for &scheme in ladder.schemes {
+            let a = operands::examine(survey.rows, &survey.row_scans, scheme, threads);
+            let b = operands::examine(survey.cols, &survey.col_scans, scheme, threads);
+            if survey.accepts(scheme, ladder.is_guarded, &a, &b)? {
+                let (row_exponents, col_exponents) = (a.exponents, b.exponents);
+                return Ok(Choice { scheme, row_exponents, col_exponents, spared: survey.spared });
+            }
+        }
+        Err(Reason::Guard)
+    }
+}
+
+/// The range of some numbers; of none, 0.
+fn span(numbers: &[i32]) -> RangeInclusive<i32> {
+    let least = numbers.iter().min().copied().unwrap_or(0);
+    least..=numbers.iter().max().copied().unwrap_or(0)
+}
+
+/// Takes the lines with numbers that are not finite for lines of zeros; returns their indices.
+fn blank_non_finite<R: Real>(scans: &mut [LineScan<R>]) -> Vec<usize> {
+    let bad: Vec<usize> = (0..scans.len()).filter(|&i| !scans[i].finite).collect();
+    for &i in &bad {
+        scans[i] = LineScan::of(&[]);
+    }
+    bad
+}
