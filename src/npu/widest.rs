@@ -74,7 +74,8 @@ impl Width {
         }
     }
 
-    /// Whether a loop may use it here and now.
+    /// Whether a loop may use it here and now; elsewhere there is no choice.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub(super) fn is_usable(self) -> bool {
         self <= LIMIT.get() && self.is_available()
