@@ -46,10 +46,10 @@ impl LineStats {
         let trailing = scheme.trailing_bits(exponent, scan);
         let (counts, sum) = count(line, exponent - trailing as i32);
         let mut roots = [0; MAX_DIGITS];
-        for p in scheme.dropped().flat_map(|(p, q)| [p, q]) {
-            if roots[p - 1] == 0 {
-                roots[p - 1] = root_up(sum_of_squares(&planes[(p - 1) * pitch..p * pitch]));
-            }
+        // A plane that meets any dropped product meets one with the last plane.
+        let last = scheme.planes();
+        for p in (1..=last).filter(|&p| scheme.drops(p, last) || scheme.drops(last, p)) {
+            roots[p - 1] = root_up(sum_of_squares(&planes[(p - 1) * pitch..p * pitch]));
         }
         LineStats {
             counts,
