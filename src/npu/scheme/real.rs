@@ -211,7 +211,12 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn beside(self, up: f32, down: f32) -> u32 {
-        ((self * up).round_ties_even() * down).to_bits() ^ self.to_bits()
+        let scaled = self * up;
+        // SAFETY: bounded.
+        let whole = unsafe { bounded(scaled).to_int_unchecked::<i32>() as f32 };
+        // From 2^24 on every number is an integer.
+        let part = if scaled < 16_777_216.0 { whole } else { scaled };
+        (part * down).to_bits() ^ self.to_bits()
     }
     #[inline(always)]
     fn finish(alpha: f32, value: f64, beta: f32, old: Option<f32>) -> f32 {
