@@ -80,7 +80,9 @@ fn ordinary(mode: Mode, scheme: &str, family: &str) -> Option<f64> {
     match family {
         "unif01" | "unif" => Some(uniform),
         "normal" => Some(normal),
-        "relu" | "relu2" => Some(relu),
+        "relu" => Some(relu),
+        // Half of both operands is zero: only the guard keeps that in bounds.
+        "relu2" => mode.is_guarded().then_some(relu),
         _ => None,
     }
 }
