@@ -205,15 +205,16 @@ fn log2(x: f64) -> i32 {
 }
 
 /// Of a modular scheme: the greatest with which the line is surely no longer than √(P/2), less a
-/// hair, in the 2-norm, what rounding adds included. The elements count in units of 2^-15 of the
-/// power of two below the greatest, rounded up.
+/// hair, in the 2-norm, what rounding adds included. An element that is not 0 counts as the nearest
+/// number of units, plus one; 2^15 units are the power of two below the greatest.
 fn norm_exponent(elements: &[f64], moduli: usize) -> i32 {
     let max = greatest(elements);
     if max == 0.0 {
         return 0;
     }
     let unit = 15 - log2(max);
-    let square: u128 = elements.iter().map(|&x| u128::from(quantise_up(x, unit)).pow(2)).sum();
+    let units = |x: f64| u128::from(quantise(x, unit).unsigned_abs()) + u128::from(x != 0.0);
+    let square: u128 = elements.iter().map(|&x| units(x).pow(2)).sum();
     let root = (range(moduli) / 2 - 1).isqrt();
     let rounding = (1..).find(|h| 4 * h * h >= elements.len() as u128).unwrap_or(0);
     let radius = root - (root >> 30) - 1 - rounding;
@@ -229,17 +230,6 @@ fn norm_exponent(elements: &[f64], moduli: usize) -> i32 {
 /// The product of the moduli.
 fn range(moduli: usize) -> u128 {
     MODULI[..moduli].iter().product()
-}
-
-/// ⌈|x| · 2^e⌉ of what is at most 2^16.
-fn quantise_up(x: f64, e: i32) -> u64 {
-    let (mantissa, own) = decode(x);
-    let (magnitude, up) = (mantissa.unsigned_abs(), own + e);
-    match up {
-        0.. => magnitude << up,
-        -63..0 => magnitude.div_ceil(1 << -up),
-        _ => u64::from(magnitude != 0),
-    }
 }
 
 /// Σ x·y over digits, whose products are at most 2^14.

@@ -94,8 +94,8 @@ fn random_calls<T: Element>(seed: u64) {
             Some(line) => {
                 assert_eq!(call.differs(line, &results), None, "{label}");
                 let factors = call.roundings();
-                let (mode, scheme) = (Mode::Standard, line.scheme);
-                let broken = limits::broken(mode, scheme, T::DOUBLE, family, k, factors, &errors);
+                let mode = Mode::Standard;
+                let broken = limits::broken(mode, line, T::DOUBLE, family, k, factors, &errors);
                 assert!(broken.is_empty(), "{label}: {broken:?}");
                 if family == "large" {
                     // Integers that every slice holds: one rounding, and those of the factors.

@@ -141,13 +141,14 @@ fn entry<T: Element>(call: &Call<T>, row: &Line, col: &Line, old: T, result: T) 
     let (alpha, added) = (modulus(alpha), modulus(beta) * modulus(old));
     let (norms, product) = (alpha * row.norm * col.norm, alpha * product);
     let k = row.nonzeros.min(col.nonzeros) as f64;
+    let less = |roundings: f64| modulus(distances.map(|d| (d - roundings * T::tiny()).max(0.0)));
     // In units of eps, and in this order: a bound times eps may be too small for a double.
     let over = |roundings: f64, bound: f64| {
-        let distance = modulus(distances.map(|d| (d - roundings * T::tiny()).max(0.0)));
+        let distance = less(roundings);
         if distance == 0.0 { 0.0 } else { distance / bound / T::eps() }
     };
     let r = over(1.0, product + added);
-    let beyond = (modulus(distances) - T::tiny() - 2.0 * T::eps() * (product + added)).max(0.0);
+    let beyond = (less(1.0) - 2.0 * T::eps() * (product + added)).max(0.0);
     let greatest = widen * alpha * row.parts.len() as f64 * row.max * col.max;
     Errors {
         r,

@@ -3,7 +3,7 @@
 Usage: lapack.py REPORT
 
 The residuals are computed without any BLAS, in long double, and are in units of n eps times the
-norms that belong to them. Each is the worst of three matrices.
+norms that belong to them.
 """
 
 import json
@@ -48,14 +48,10 @@ def residuals(a, b):
 
 
 def main():
-    worst = {}
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        a, b = rng.standard_normal((N, N)), rng.standard_normal((N, 40))
-        for key, value in residuals(a, b).items():
-            worst[key] = max(worst.get(key, 0.0), value)
+    rng = np.random.default_rng(1)
+    found = residuals(rng.standard_normal((N, N)), rng.standard_normal((N, 40)))
     with open(sys.argv[1], "w") as report:
-        for (routine, what), residual in worst.items():
+        for (routine, what), residual in found.items():
             line = {"routine": routine, "what": what, "residual": residual}
             report.write(json.dumps(line) + "\n")
 
