@@ -69,6 +69,7 @@ impl fmt::Display for Reason {
 
 /// Decides for a product of m × k by k × n. `served` says whether the NPU path knows the
 /// element type at all.
+#[inline(always)]
 pub fn choose(
     (m, n, k): (usize, usize, usize),
     served: bool,
@@ -83,13 +84,19 @@ pub fn choose(
         // nanoseconds.
         Offload::Auto if m < 32 || n < 32 || k < 32 => Route::Cpu(Reason::Small),
         Offload::Auto => {
-            if profile.npu_seconds(m, n, k) < profile.margin * profile.cpu_seconds(m, n, k) {
+            if pays(m, n, k, profile) {
                 Route::Npu(Reason::Faster)
             } else {
                 Route::Cpu(Reason::Small)
             }
         }
     }
+}
+
+/// Whether the cost model expects the NPU to be faster.
+#[inline(never)]
+fn pays(m: usize, n: usize, k: usize, profile: &Profile) -> bool {
+    profile.npu_seconds(m, n, k) < profile.margin * profile.cpu_seconds(m, n, k)
 }
 
 #[cfg(test)]

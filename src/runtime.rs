@@ -6,13 +6,14 @@
 //! a fork: state is published through atomic pointers and never freed.
 
 use crate::config::{Config, Level};
+use crate::cpu::kernel::{self, Available};
 use crate::cpu::{self, Kernels};
 use crate::npu::engine::{Npu, Outcome};
 use crate::problem::Gemm;
 use crate::profile::Profile;
 use crate::route::{self, Reason, Route};
 use crate::scalar::{c32, c64};
-use crate::threads::Threads;
+use crate::threads::{self, Threads};
 use crate::trace::{self, CallLine, NpuLine, Report};
 use std::ptr;
 use std::sync::OnceLock;
@@ -55,24 +56,45 @@ fn process() -> &'static Process {
     }
 }
 
+/// The configuration and what follows from it for this machine.
+#[derive(Debug)]
+struct Settings {
+    config: Config,
+    kernels: Available,
+    profile: &'static Profile,
+}
+
+static SETTINGS: AtomicPtr<Settings> = AtomicPtr::new(ptr::null_mut());
+
+/// The settings, made at the first call. A forked child inherits them.
+#[inline]
+fn settings() -> &'static Settings {
+    // SAFETY: null, or published by `make_settings` and never freed or changed.
+    match unsafe { SETTINGS.load(Ordering::Acquire).as_ref() } {
+        Some(settings) => settings,
+        None => make_settings(),
+    }
+}
+
 /// The configuration, read from the environment at the first call. A forked child inherits it.
 pub fn config() -> &'static Config {
-    static CONFIG: AtomicPtr<Config> = AtomicPtr::new(ptr::null_mut());
-    let current = CONFIG.load(Ordering::Acquire);
-    // SAFETY: null, or published below and never freed or changed.
-    if let Some(config) = unsafe { current.as_ref() } {
-        return config;
-    }
+    &settings().config
+}
+
+#[cold]
+fn make_settings() -> &'static Settings {
     let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
-    let fresh = Box::into_raw(Box::new(config));
-    match CONFIG.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+    let kernels = kernel::chosen(config.cpu_kernel.as_deref());
+    let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
+    let fresh = Box::into_raw(Box::new(Settings { config, kernels, profile }));
+    match SETTINGS.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             // SAFETY: `fresh` came from a box and is now shared for ever.
-            let config = unsafe { &*fresh };
+            let settings = unsafe { &*fresh };
             for complaint in complaints {
-                trace::log(config.log, Level::Error, &complaint);
+                trace::log(settings.config.log, Level::Error, &complaint);
             }
-            config
+            settings
         }
         Err(other) => {
             // SAFETY: the exchange failed, so nobody else has seen `fresh`; `other` was
@@ -217,11 +239,27 @@ cpu_only!(f64, c32, c64);
 
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
 /// the NPU declines or fails.
-pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
-    let config = config();
-    let start = config.verbose.then(Instant::now);
+#[inline(always)]
+pub(crate) fn gemm<T: Runs>(problem: &mut Gemm<'_, T>) -> Report {
+    let settings = settings();
     let shape = (problem.m(), problem.n(), problem.k());
-    let report = run(problem, shape, config);
+    let route = route::choose(shape, T::SERVED, settings.config.offload, settings.profile);
+    match route {
+        // The way of all small calls, which are counted in nanoseconds.
+        Route::Cpu(reason) if !settings.config.verbose => on_cpu_alone(settings, problem, reason),
+        route => traced(settings, problem, shape, route),
+    }
+}
+
+#[inline(never)]
+fn traced<T: Runs>(
+    settings: &'static Settings,
+    problem: &mut Gemm<'_, T>,
+    shape: (usize, usize, usize),
+    route: Route,
+) -> Report {
+    let start = settings.config.verbose.then(Instant::now);
+    let report = run(settings, problem, route);
     if let Some(start) = start {
         let routine = format!("{}gemm", T::LETTER);
         let time = start.elapsed();
@@ -230,21 +268,21 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
     report
 }
 
-fn run<T: Runs>(mut problem: Gemm<'_, T>, shape: (usize, usize, usize), config: &Config) -> Report {
-    let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-    let reason = match route::choose(shape, T::SERVED, config.offload, profile) {
+fn run<T: Runs>(settings: &Settings, problem: &mut Gemm<'_, T>, route: Route) -> Report {
+    let reason = match route {
         Route::Cpu(reason) => reason,
         Route::Npu(reason) => match npu() {
             Err(none) => none,
             Ok(npu) => {
-                let outcome = T::offer(npu, &mut problem);
+                let outcome = T::offer(npu, problem);
                 count(&outcome);
                 match outcome.declined {
                     Some(declined) => declined,
                     None => {
                         for block in &outcome.left {
                             let (i, j) = (block.rows.start, block.cols.start);
-                            on_cpu(problem.part(i, j, block.rows.len(), block.cols.len()));
+                            let mut part = problem.part(i, j, block.rows.len(), block.cols.len());
+                            on_cpu(settings, &mut part);
                         }
                         return Report { reason, npu: Some(outcome.line) };
                     }
@@ -252,14 +290,26 @@ fn run<T: Runs>(mut problem: Gemm<'_, T>, shape: (usize, usize, usize), config: 
             }
         },
     };
+    on_cpu_alone(settings, problem, reason)
+}
+
+/// A product that the CPU computes whole.
+#[inline(always)]
+fn on_cpu_alone<T: Kernels>(
+    settings: &Settings,
+    problem: &mut Gemm<'_, T>,
+    reason: Reason,
+) -> Report {
     COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
-    on_cpu(problem);
+    on_cpu(settings, problem);
     Report { reason, npu: None }
 }
 
-fn on_cpu<T: Kernels>(problem: Gemm<'_, T>) {
-    let pool = cpu::wants_threads(problem.m(), problem.n(), problem.k()).then(threads);
-    cpu::gemm(problem, config().cpu_kernel.as_deref(), pool);
+#[inline(always)]
+fn on_cpu<T: Kernels>(settings: &Settings, problem: &mut Gemm<'_, T>) {
+    let wants = cpu::wants_threads(problem.m(), problem.n(), problem.k());
+    let pool = (wants && !threads::host_is_parallel()).then(self::threads);
+    cpu::gemm(problem, settings.kernels, pool);
 }
 
 fn count(outcome: &Outcome) {
