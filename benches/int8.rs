@@ -6,7 +6,7 @@
 //! in CPU time of the thread.
 
 use nix::time::ClockId;
-use npublas::cpu;
+use npublas::cpu::{self, kernel};
 use npublas::npu::int8::{Columns, Family, Layout, Rows, families};
 use npublas::npu::scheme::ozaki_int8::I_3S8P;
 use npublas::npu::scheme::{Group, Scheme};
@@ -84,7 +84,7 @@ fn main() {
         let floats: Vec<f32> = (0..n * n).map(|i| (i * 7919 % 2003) as f32 - 1001.0).collect();
         let mut c = vec![0.0; n * n];
         let mut sgemm = || {
-            let problem = Gemm {
+            let mut problem = Gemm {
                 alpha: 1.0,
                 a: MatRef::from_row_major(&floats, n, n, n),
                 conj_a: false,
@@ -93,7 +93,7 @@ fn main() {
                 beta: 0.0,
                 c: MatMut::from_row_major(&mut c, n, n, n),
             };
-            cpu::gemm(problem, None, None);
+            cpu::gemm(&mut problem, kernel::chosen(None), None);
         };
         let mut products: Vec<Product> = families()
             .filter(|family| family.is_available())

@@ -118,6 +118,12 @@ impl<'a, T> MatRef<'a, T> {
             life: PhantomData,
         }
     }
+    /// Becomes its transpose.
+    #[inline]
+    pub fn transpose(&mut self) {
+        std::mem::swap(&mut self.rows, &mut self.cols);
+        std::mem::swap(&mut self.row_stride, &mut self.col_stride);
+    }
     /// Address of element (i, j). May point anywhere when the element does not exist.
     #[inline]
     pub fn at(&self, i: usize, j: usize) -> *const T {
@@ -206,6 +212,12 @@ impl<'a, T> MatMut<'a, T> {
             col_stride: self.row_stride,
             life: PhantomData,
         }
+    }
+    /// Becomes its transpose.
+    #[inline]
+    pub fn transpose(&mut self) {
+        std::mem::swap(&mut self.rows, &mut self.cols);
+        std::mem::swap(&mut self.row_stride, &mut self.col_stride);
     }
     /// Address of element (i, j). May point anywhere when the element does not exist.
     #[inline]

@@ -38,6 +38,15 @@ impl<T: Scalar> Gemm<'_, T> {
     pub fn k(&self) -> usize {
         self.a.cols()
     }
+    /// Turns the problem into `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ`, which is the same one.
+    #[inline]
+    pub fn transpose(&mut self) {
+        std::mem::swap(&mut self.a, &mut self.b);
+        std::mem::swap(&mut self.conj_a, &mut self.conj_b);
+        self.a.transpose();
+        self.b.transpose();
+        self.c.transpose();
+    }
     /// The same problem for the rows `i..i + rows` and columns `j..j + cols` of C.
     pub fn part(&mut self, i: usize, j: usize, rows: usize, cols: usize) -> Gemm<'_, T> {
         let k = self.k();

@@ -76,6 +76,7 @@ const LEAST: usize = 32;
 ///
 /// A `reproducible` product runs in integers, or does not, by its shape alone; policy and profile
 /// then only say who computes them.
+#[inline(always)]
 pub fn choose(
     product: &Product,
     recipe: impl FnOnce() -> Recipe,
@@ -92,14 +93,19 @@ pub fn choose(
         // The cheapest test first: small calls are counted in nanoseconds.
         _ if is_small => Route::Cpu(Reason::Small),
         _ => {
-            let npu = profile.npu_seconds(product, &recipe());
-            if npu < profile.margin * profile.cpu_seconds(product) {
+            if pays(product, &recipe(), profile) {
                 Route::Npu(Reason::Faster)
             } else {
                 on_cpu(Reason::Small)
             }
         }
     }
+}
+
+/// Whether the cost model expects the NPU to be faster.
+#[inline(never)]
+fn pays(product: &Product, recipe: &Recipe, profile: &Profile) -> bool {
+    profile.npu_seconds(product, recipe) < profile.margin * profile.cpu_seconds(product)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! a fork: state is published through atomic pointers and never freed.
 
 use crate::config::{Config, Level};
+use crate::cpu::kernel::{self, Available};
 use crate::cpu::{self, Kernels};
 use crate::fork;
 use crate::mode::{Mode, Policy, Settings};
@@ -13,7 +14,7 @@ use crate::npu::engine::{self, Element, Npu, Outcome, Terms, reproducible};
 use crate::problem::Gemm;
 use crate::profile::Profile;
 use crate::route::{self, Reason, Route};
-use crate::threads::Threads;
+use crate::threads::{self, Threads};
 use crate::trace::{self, CallLine, NpuLine, Report};
 use std::cell::Cell;
 use std::ptr;
@@ -57,24 +58,45 @@ fn process() -> &'static Process {
     }
 }
 
+/// The configuration and what follows from it for this machine.
+#[derive(Debug)]
+struct Setup {
+    config: Config,
+    kernels: Available,
+    profile: &'static Profile,
+}
+
+static SETUP: AtomicPtr<Setup> = AtomicPtr::new(ptr::null_mut());
+
+/// The setup, made at the first call. A forked child inherits them.
+#[inline]
+fn setup() -> &'static Setup {
+    // SAFETY: null, or published by `make_setup` and never freed or changed.
+    match unsafe { SETUP.load(Ordering::Acquire).as_ref() } {
+        Some(setup) => setup,
+        None => make_setup(),
+    }
+}
+
 /// The configuration, read from the environment at the first call. A forked child inherits it.
 pub fn config() -> &'static Config {
-    static CONFIG: AtomicPtr<Config> = AtomicPtr::new(ptr::null_mut());
-    let current = CONFIG.load(Ordering::Acquire);
-    // SAFETY: null, or published below and never freed or changed.
-    if let Some(config) = unsafe { current.as_ref() } {
-        return config;
-    }
+    &setup().config
+}
+
+#[cold]
+fn make_setup() -> &'static Setup {
     let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
-    let fresh = Box::into_raw(Box::new(config));
-    match CONFIG.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+    let kernels = kernel::chosen(config.cpu_kernel.as_deref());
+    let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
+    let fresh = Box::into_raw(Box::new(Setup { config, kernels, profile }));
+    match SETUP.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             // SAFETY: `fresh` came from a box and is now shared for ever.
-            let config = unsafe { &*fresh };
+            let setup = unsafe { &*fresh };
             for complaint in complaints {
-                trace::log(config.log, Level::Error, &complaint);
+                trace::log(setup.config.log, Level::Error, &complaint);
             }
-            config
+            setup
         }
         Err(other) => {
             // SAFETY: the exchange failed, so nobody else has seen `fresh`; `other` was
@@ -257,11 +279,30 @@ impl<T: Kernels + Element> Runs for T {}
 
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
 /// the NPU declines or fails.
-pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
-    let (config, policy) = (config(), policy());
-    let start = config.verbose.then(Instant::now);
+#[inline(always)]
+pub(crate) fn gemm<T: Runs>(problem: &mut Gemm<'_, T>) -> Report {
+    let (setup, policy) = (setup(), policy());
+    let product = engine::product(problem);
+    let recipe = || engine::recipe(problem, policy.mode);
+    let offload = setup.config.offload;
+    let route = route::choose(&product, recipe, offload, policy.reproducible, setup.profile);
+    match route {
+        // The way of all small calls, which are counted in nanoseconds.
+        Route::Cpu(reason) if !setup.config.verbose => all_on_cpu(setup, problem, reason),
+        route => traced(setup, problem, policy, route),
+    }
+}
+
+#[inline(never)]
+fn traced<T: Runs>(
+    setup: &'static Setup,
+    problem: &mut Gemm<'_, T>,
+    policy: Policy,
+    route: Route,
+) -> Report {
+    let start = setup.config.verbose.then(Instant::now);
     let shape = (problem.m(), problem.n(), problem.k());
-    let report = run(problem, policy, config);
+    let report = run(setup, problem, policy, route);
     if let Some(start) = start {
         let routine = format!("{}gemm", T::LETTER);
         let time = start.elapsed();
@@ -270,24 +311,20 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
     report
 }
 
-fn run<T: Runs>(mut problem: Gemm<'_, T>, policy: Policy, config: &Config) -> Report {
-    let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-    let product = engine::product(&problem);
-    let recipe = || engine::recipe(&problem, policy.mode);
-    let route = route::choose(&product, recipe, config.offload, policy.reproducible, profile);
+fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route: Route) -> Report {
     let (device, reason) = match route {
-        Route::Cpu(reason) => return all_on_cpu(problem, reason),
+        Route::Cpu(reason) => return all_on_cpu(setup, problem, reason),
         Route::Host(reason) => (None, reason),
         Route::Npu(reason) => match npu() {
             Ok(npu) => (Some(npu), reason),
             Err(none) if policy.reproducible => (None, none),
-            Err(none) => return all_on_cpu(problem, none),
+            Err(none) => return all_on_cpu(setup, problem, none),
         },
     };
-    let terms = Terms { policy, config, threads: threads() };
+    let terms = Terms { policy, config: &setup.config, threads: threads() };
     let outcome = match device {
-        Some(npu) if !policy.reproducible => npu.gemm(&mut problem, &terms),
-        _ => reproducible::gemm(device, &mut problem, &terms),
+        Some(npu) if !policy.reproducible => npu.gemm(problem, &terms),
+        _ => reproducible::gemm(device, problem, &terms),
     };
     if device.is_some() {
         count(&outcome);
@@ -297,26 +334,30 @@ fn run<T: Runs>(mut problem: Gemm<'_, T>, policy: Policy, config: &Config) -> Re
     let reason = declined.unwrap_or(reason);
     if npu.is_none() {
         if host.is_none() {
-            return all_on_cpu(problem, reason);
+            return all_on_cpu(setup, problem, reason);
         }
         COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
     }
     for area in left.iter().chain(&spared) {
         let (i, j) = (area.rows.start, area.cols.start);
-        on_cpu(problem.part(i, j, area.rows.len(), area.cols.len()));
+        on_cpu(setup, &mut problem.part(i, j, area.rows.len(), area.cols.len()));
     }
     Report { reason, npu, host }
 }
 
-fn all_on_cpu<T: Kernels>(problem: Gemm<'_, T>, reason: Reason) -> Report {
+/// A product that the CPU computes whole.
+#[inline(always)]
+fn all_on_cpu<T: Kernels>(setup: &Setup, problem: &mut Gemm<'_, T>, reason: Reason) -> Report {
     COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
-    on_cpu(problem);
+    on_cpu(setup, problem);
     Report { reason, npu: None, host: None }
 }
 
-fn on_cpu<T: Kernels>(problem: Gemm<'_, T>) {
-    let pool = cpu::wants_threads(problem.m(), problem.n(), problem.k()).then(threads);
-    cpu::gemm(problem, config().cpu_kernel.as_deref(), pool);
+#[inline(always)]
+fn on_cpu<T: Kernels>(setup: &Setup, problem: &mut Gemm<'_, T>) {
+    let wants = cpu::wants_threads(problem.m(), problem.n(), problem.k());
+    let pool = (wants && !threads::host_is_parallel()).then(self::threads);
+    cpu::gemm(problem, setup.kernels, pool);
 }
 
 fn count(outcome: &Outcome) {

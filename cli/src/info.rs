@@ -33,7 +33,7 @@ impl Info {
     }
 
     fn kernels(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chosen = kernel::chosen(self.config.cpu_kernel.as_deref()).name();
+        let chosen = kernel::chosen(self.config.cpu_kernel.as_deref()).get().name();
         writeln!(f, "CPU")?;
         for family in kernel::families() {
             let state = match family.name() {

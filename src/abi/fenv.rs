@@ -16,10 +16,16 @@
 #[inline]
 pub fn in_default(work: impl FnOnce()) {
     let callers = cpu::save();
-    cpu::load(cpu::DEFAULT);
+    // Nearly every caller is in the default modes and has some flags set: then nothing changes,
+    // and what costs as much as a small product is spared.
+    if !cpu::has_default_modes(callers) {
+        cpu::load(cpu::DEFAULT);
+    }
     // A call that is not inlined keeps floating-point operations between the two loads.
     call(work);
-    cpu::load(callers);
+    if cpu::save() != callers {
+        cpu::load(callers);
+    }
 }
 
 #[inline(never)]
@@ -35,6 +41,14 @@ mod cpu {
 
     /// All exceptions masked, no flag set, round to nearest, neither FTZ nor DAZ.
     pub const DEFAULT: u32 = 0x1f80;
+    /// The six exception flags.
+    const FLAGS: u32 = 0x3f;
+
+    /// Whether nothing but flags differs from the default.
+    #[inline(always)]
+    pub fn has_default_modes(mxcsr: u32) -> bool {
+        mxcsr & !FLAGS == DEFAULT
+    }
 
     #[inline(always)]
     pub fn save() -> u32 {
@@ -61,6 +75,12 @@ mod cpu {
     /// FPCR 0: round to nearest, no flushing, nothing traps, no alternative behaviour. FPSR 0:
     /// no flag set.
     pub const DEFAULT: (u64, u64) = (0, 0);
+
+    /// Whether nothing but flags differs from the default.
+    #[inline(always)]
+    pub fn has_default_modes((fpcr, _): (u64, u64)) -> bool {
+        fpcr == DEFAULT.0
+    }
 
     #[inline(always)]
     pub fn save() -> (u64, u64) {

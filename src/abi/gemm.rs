@@ -14,10 +14,11 @@
 use super::args::{Layout, Op, first_illegal};
 use super::fenv;
 use super::xerbla::{self, Illegal, Routine};
+use crate::Gemm;
+use crate::blas::gemm::compute;
 use crate::mat::{MatMut, MatRef};
 use crate::runtime::Runs;
 use crate::scalar::{c32, c64};
-use crate::{Gemm, gemm};
 use std::ffi::{CStr, c_char, c_int};
 
 /// A call in the terms of the Fortran interface: every matrix is stored by columns.
@@ -112,11 +113,6 @@ unsafe fn operand<'a, T>(a: *const T, op: Op, rows: i64, cols: i64, ld: i64) -> 
     unsafe { MatRef::new(a, rows as usize, cols as usize, row_stride, col_stride) }
 }
 
-/// The problem `Cᵀ ← α·Bᵀ·Aᵀ + β·Cᵀ`, which is the same one.
-fn transposed<T>(p: Gemm<'_, T>) -> Gemm<'_, T> {
-    Gemm { a: p.b.t(), conj_a: p.conj_b, b: p.a.t(), conj_b: p.conj_a, c: p.c.t(), ..p }
-}
-
 /// Every Fortran spelling.
 ///
 /// # Safety
@@ -150,14 +146,16 @@ unsafe fn fortran<T: Runs, I: Into<i64> + Copy>(
     match call.illegal() {
         Some(info) => report(info),
         // SAFETY: the caller's promise, and the sizes are legal.
-        None => fenv::in_default(|| _ = gemm(unsafe { call.problem() })),
+        None => fenv::in_default(|| _ = compute(&mut unsafe { call.problem() })),
     }
 }
 
-/// Every CBLAS spelling.
+/// Every CBLAS spelling. Part of each of them: to hand over so many arguments once more takes as
+/// long as a tiny product.
 ///
 /// # Safety
 /// That of the module; α and β can be read.
+#[inline(always)]
 unsafe fn cblas<T: Runs, I: Into<i64>>(
     handler: &CStr,
     layout: c_int,
@@ -200,9 +198,12 @@ unsafe fn cblas<T: Runs, I: Into<i64>>(
     }
     fenv::in_default(|| {
         // SAFETY: the caller's promise, and the sizes are legal.
-        let problem = unsafe { call.problem() };
-        // Below the door m and n are the caller's again.
-        gemm(if by_rows { transposed(problem) } else { problem });
+        let mut problem = unsafe { call.problem() };
+        if by_rows {
+            // Below the door m and n are the caller's again.
+            problem.transpose();
+        }
+        compute(&mut problem);
     });
 }
 

@@ -17,6 +17,13 @@ use crate::trace::Report;
 /// # Panics
 /// When the shapes of A, B and C do not fit together.
 pub fn gemm<T: Runs>(mut problem: Gemm<'_, T>) -> Option<Report> {
+    compute(&mut problem)
+}
+
+/// [`gemm`] where the problem lies, which may come back transposed: for the door, whose small calls
+/// would notice a copy.
+#[inline(always)]
+pub(crate) fn compute<T: Runs>(problem: &mut Gemm<'_, T>) -> Option<Report> {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
     assert!(
         problem.a.rows() == m && problem.b.rows() == k && problem.b.cols() == n,
@@ -35,6 +42,7 @@ pub fn gemm<T: Runs>(mut problem: Gemm<'_, T>) -> Option<Report> {
 }
 
 /// `C ← β·C`; does not read C when β = 0.
+#[inline(never)]
 fn scale<T: Scalar>(beta: T, c: &mut MatMut<'_, T>) {
     for j in 0..c.cols() {
         for i in 0..c.rows() {

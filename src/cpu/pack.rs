@@ -16,11 +16,32 @@ use crate::scalar::Scalar;
 /// panels, without overlap.
 pub(super) type Pack<T> = unsafe fn(*const T, isize, isize, usize, usize, *mut T);
 
+/// How an instruction set turns a square of elements, of whatever type: by their size alone.
+pub(super) trait Turn {
+    /// Bytes in a side of the square: one vector, or half of one.
+    const SIDE_BYTES: usize;
+
+    /// Writes a square to `dst` with its lines as columns: element l of line w, at
+    /// `src + w·across + l`, goes to `dst + l·step + w`. Of the lines only the first `lines`
+    /// exist; what stands in the place of the others means nothing.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set; 1 ≤ `lines` ≤ the side of the square; all elements of
+    /// these lines are readable, and a whole square at `dst` is writable, without overlap.
+    unsafe fn turn<T: Scalar>(src: *const T, across: isize, lines: usize, dst: *mut T, step: usize);
+}
+
+/// Elements of type T in a side of the square.
+const fn side<T, I: Turn>() -> usize {
+    if I::SIDE_BYTES > size_of::<T>() { I::SIDE_BYTES / size_of::<T>() } else { 1 }
+}
+
 /// [`Pack`] into panels of W lines.
 ///
 /// # Safety
-/// As for [`Pack`].
-pub(super) unsafe fn pack<T: Scalar, const W: usize>(
+/// As for [`Pack`], and the CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn pack<T: Scalar, I: Turn, const W: usize>(
     src: *const T,
     across: isize,
     along: isize,
@@ -34,12 +55,13 @@ pub(super) unsafe fn pack<T: Scalar, const W: usize>(
         unsafe {
             let src = src.offset(first as isize * across);
             let dst = dst.add(first * k);
-            if lines - first < W {
-                pack_last::<T, W>(src, across, along, lines - first, k, dst);
-            } else if across == 1 {
+            let lines = W.min(lines - first);
+            if along == 1 && across != 1 {
+                pack_turned::<T, I, W>(src, across, lines, k, dst);
+            } else if across == 1 && lines == W {
                 pack_contiguous::<T, W>(src, along, k, dst);
             } else {
-                pack_strided::<T, W>(src, across, along, k, dst);
+                pack_strided::<T, W>(src, across, along, lines, k, dst);
             }
         }
     }
@@ -49,6 +71,7 @@ pub(super) unsafe fn pack<T: Scalar, const W: usize>(
 ///
 /// # Safety
 /// As for [`Pack`] with `lines` = W.
+#[inline(always)]
 unsafe fn pack_contiguous<T: Scalar, const W: usize>(
     src: *const T,
     along: isize,
@@ -64,33 +87,55 @@ unsafe fn pack_contiguous<T: Scalar, const W: usize>(
     }
 }
 
-/// A panel of W lines anywhere.
+/// A panel of lines whose own elements lie side by side: square by square.
 ///
 /// # Safety
-/// As for [`Pack`] with `lines` = W.
-unsafe fn pack_strided<T: Scalar, const W: usize>(
+/// As for [`Pack`] with `along` = 1 and `lines` ≤ W; the CPU has the instruction set.
+#[inline(always)]
+unsafe fn pack_turned<T: Scalar, I: Turn, const W: usize>(
     src: *const T,
     across: isize,
-    along: isize,
+    lines: usize,
     k: usize,
     dst: *mut T,
 ) {
-    for l in 0..k {
-        // SAFETY: l < k, and w < W.
-        unsafe {
-            let src = src.offset(l as isize * along);
-            let row: [T; W] = std::array::from_fn(|w| *src.offset(w as isize * across));
-            dst.add(l * W).cast::<[T; W]>().write_unaligned(row);
+    let side = side::<T, I>();
+    let whole = k - k % side;
+    // SAFETY: squares lie below `whole` ≤ k and begin below `lines`. Those that would reach into
+    // the next row of the panel, or hold lines that do not exist, go to a place of their own
+    // first, which is large enough for every instruction set.
+    unsafe {
+        for l in (0..whole).step_by(side) {
+            for first in (0..lines).step_by(side) {
+                let src = src.offset(first as isize * across + l as isize);
+                let dst = dst.add(l * W + first);
+                let lines = side.min(lines - first);
+                if lines == side {
+                    I::turn(src, across, side, dst, W);
+                } else {
+                    let mut square = [T::ZERO; SQUARE];
+                    I::turn(src, across, lines, square.as_mut_ptr(), side);
+                    for l in 0..side {
+                        for w in 0..lines {
+                            dst.add(l * W + w).write(square[l * side + w]);
+                        }
+                    }
+                }
+            }
         }
+        let (src, dst) = (src.add(whole), dst.add(whole * W));
+        pack_strided::<T, W>(src, across, 1, lines, k - whole, dst);
     }
 }
 
-/// The last panel of a block, of fewer than W lines.
+/// Elements in the largest square: 8 × 8 of 4 bytes.
+const SQUARE: usize = 64;
+
+/// A panel of at most W lines anywhere.
 ///
 /// # Safety
-/// As for [`Pack`] with `lines` < W.
-#[inline(never)]
-unsafe fn pack_last<T: Scalar, const W: usize>(
+/// As for [`Pack`] with `lines` ≤ W.
+unsafe fn pack_strided<T: Scalar, const W: usize>(
     src: *const T,
     across: isize,
     along: isize,
@@ -112,59 +157,72 @@ unsafe fn pack_last<T: Scalar, const W: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::kernel::{self, Kernels, MicroKernel};
+    use crate::scalar::{c32, c64};
 
-    /// Packs lines of consecutive numbers and compares every place of the panels, and the guards
+    /// Packs lines of different numbers and compares every place of the panels, and the guards
     /// in the places that nothing belongs to.
-    fn check<const W: usize>(lines: usize, k: usize, across: isize, along: isize) {
-        let guard = -7.0;
-        let padded = lines.next_multiple_of(W) * k;
-        let first = 5000;
-        let source: Vec<f64> = (0..2 * first as i32).map(f64::from).collect();
-        let mut panels = vec![guard; padded + W];
-        // SAFETY: no line goes further than `first` from the middle of `source`.
+    fn check<T: Scalar>(
+        (pack, width): (Pack<T>, usize),
+        number: fn(usize) -> T,
+        (lines, k): (usize, usize),
+        (across, along): (isize, isize),
+    ) {
+        let guard = number(0);
+        let padded = lines.next_multiple_of(width) * k;
+        let first = 12_000;
+        let source: Vec<T> = (0..2 * first).map(|i| number(i + 1)).collect();
+        let mut panels = vec![guard; padded + width];
+        // SAFETY: no line goes further than `first` from the middle of `source`, and the tests
+        // take functions of families that run here.
         unsafe {
-            pack::<f64, W>(
-                source.as_ptr().add(first),
-                across,
-                along,
-                lines,
-                k,
-                panels.as_mut_ptr(),
-            );
+            pack(source.as_ptr().add(first), across, along, lines, k, panels.as_mut_ptr());
         }
-        for line in 0..lines.next_multiple_of(W) {
+        for line in 0..lines.next_multiple_of(width) {
             for l in 0..k {
                 let expected = if line < lines {
-                    (first as isize + line as isize * across + l as isize * along) as f64
+                    source[(first as isize + line as isize * across + l as isize * along) as usize]
                 } else {
                     guard
                 };
-                assert_eq!(panels[line / W * W * k + l * W + line % W], expected);
+                let at = line / width * width * k + l * width + line % width;
+                assert_eq!(panels[at], expected, "line {line}, {l} of {lines} by {k}, {width}");
             }
         }
         assert!(panels[padded..].iter().all(|&x| x == guard), "written behind the last panel");
     }
 
-    #[test]
-    fn panels_hold_every_line_of_every_stride() {
-        for lines in [0, 1, 5, 6, 7, 12, 16, 17, 35] {
-            for k in [0, 1, 2, 7, 8, 9, 33] {
-                for (across, along) in [
-                    (1, 50),
-                    (40, 1),
-                    (3, 100),
-                    (1, -50),
-                    (-40, 1),
-                    (-1, -45),
-                    (40, -1),
-                    (0, 1),
-                    (1, 0),
-                ] {
-                    check::<4>(lines, k, across, along);
-                    check::<6>(lines, k, across, along);
-                    check::<16>(lines, k, across, along);
+    fn panels_hold_every_line<T: Kernels>(number: fn(usize) -> T) {
+        for family in kernel::families().filter(|family| family.is_available()) {
+            let kernel: &MicroKernel<T> = T::of(family);
+            for side in [(kernel.pack_a, kernel.mr), (kernel.pack_b, kernel.nr)] {
+                for lines in [0, 1, 3, 5, 6, 7, 8, 9, 12, 16, 17, 24, 35, 48, 50, 97] {
+                    for k in [0, 1, 2, 7, 8, 9, 33] {
+                        for strides in [
+                            (1, 110),
+                            (40, 1),
+                            (3, 300),
+                            (1, -110),
+                            (-40, 1),
+                            (-1, -105),
+                            (40, -1),
+                            (0, 1),
+                            (1, 0),
+                            (1, 1),
+                        ] {
+                            check(side, number, (lines, k), strides);
+                        }
+                    }
                 }
             }
         }
+    }
+
+    #[test]
+    fn panels_hold_every_line_of_every_stride() {
+        panels_hold_every_line::<f32>(|i| i as f32);
+        panels_hold_every_line::<f64>(|i| i as f64);
+        panels_hold_every_line::<c32>(|i| c32::new(i as f32, -(i as f32)));
+        panels_hold_every_line::<c64>(|i| c64::new(i as f64, -(i as f64)));
     }
 }

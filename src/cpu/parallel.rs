@@ -5,8 +5,8 @@
 //! packed once per column of blocks, a line of B once per row of blocks, and no thread ever
 //! waits for another before the end.
 
-use super::gemm::Way;
 use super::kernel::{Kernels, MicroKernel};
+use super::path::Path;
 use crate::mat::MatMut;
 use crate::problem::Gemm;
 use crate::threads::Threads;
@@ -18,12 +18,12 @@ const TICKETS_PER_THREAD: usize = 4;
 /// that they repeat would show.
 const TICKET_SIZE: usize = 160 * 160;
 
-/// Computes the problem on all threads, each block in the given way.
+/// Computes the problem on all threads, each block on the given path.
 pub(super) fn gemm<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     threads: &Threads,
-    way: Way<T>,
+    path: Path,
 ) {
     let (m, n) = (p.m(), p.n());
     let count = threads.count();
@@ -44,7 +44,7 @@ pub(super) fn gemm<T: Kernels>(
             // common, every ticket is handed out once, and `p` is borrowed until all are done.
             c: unsafe { MatMut::new(p.c.at(i, j), rows, cols, p.c.row_stride(), p.c.col_stride()) },
         };
-        way(kernel, &mut block);
+        path.run(kernel, &mut block);
     });
 }
 

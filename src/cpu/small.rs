@@ -1,11 +1,13 @@
-//! Small products: A and B are read where they lie. No allocation, no threads.
+//! Small products, and those of few rows or columns: A and B are read where they lie.
 //!
-//! The micro-kernels want the rows of A side by side. Where they are not, one panel at a time is
-//! packed into a buffer on the stack.
+//! The micro-kernels want the rows of A side by side. Where they are not, or lie so that columns
+//! push each other out of the cache, one panel at a time is packed: into a buffer on the stack
+//! when the sum is short.
 
-use super::gemm::has_contiguous_rows;
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
+use super::path::has_contiguous_rows;
+use super::scratch::Scratch;
 use super::tile::{self, Place};
 use crate::problem::Gemm;
 use std::mem::MaybeUninit;
@@ -16,75 +18,101 @@ const PANEL_BYTES: usize = 16 << 10;
 #[repr(C, align(64))]
 struct Panel(MaybeUninit<[u8; PANEL_BYTES]>);
 
-/// With so few rows or columns of C, an operand is read too few times to be worth packing.
-pub(super) const FEW_LINES: usize = 16;
+/// Columns whose distance is a multiple of so many bytes share their places in the first cache.
+const ALIASED_BYTES: usize = 2048;
 
-/// Whether a product of this shape is small, or has too few rows or columns to pay for packing.
+/// Columns of C beyond which such a panel of A is read often enough to be packed.
+const ALIASED_COLS: usize = 16;
+
+/// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;
+/// small ones are fast.
 #[inline]
-pub(super) fn is_small(m: usize, n: usize, k: usize) -> bool {
-    m.min(n) <= FEW_LINES || m as u128 * n as u128 * k as u128 <= 64 * 64 * 64
-}
-
-/// Computes the problem without packing B. Any size is right; small ones are fast.
-pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    if has_contiguous_rows(&p.a) {
-        slabs(kernel, p, scaling, |a, a_cs, _, _| (a, a_cs));
+    // Wrapping: the stride of a single column means nothing and may be anything.
+    let column_bytes = p.a.col_stride().wrapping_mul(size_of::<T>() as isize);
+    let is_aliased = column_bytes % ALIASED_BYTES as isize == 0;
+    if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && is_aliased) {
+        let shape @ (m, n, k) = (p.m(), p.n(), p.k());
+        if m <= kernel.mr && n <= kernel.nr && k <= depth {
+            let a = (p.a.ptr(), p.a.col_stride());
+            tile(kernel, p, &scaling, (0, 0, 0), shape, a);
+        } else {
+            unpacked(kernel, p, scaling, depth);
+        }
     } else {
-        let mut panel = Panel(MaybeUninit::uninit());
-        let a_rs = p.a.row_stride();
-        let panel: *mut T = panel.0.as_mut_ptr().cast();
-        slabs(kernel, p, scaling, |a, a_cs, rows, k| {
-            // SAFETY: `slabs` passes `rows ≤ MR` existing rows and k existing columns of A, and
-            // k is short enough for the panel.
-            unsafe { (kernel.pack_a)(a, a_rs, a_cs, rows, k, panel) };
-            (panel, kernel.mr as isize)
-        });
+        packed(kernel, p, scaling, depth);
     }
 }
 
-/// All tiles of C, for one slab of the sum after another. `panel_of` gives each panel of A
-/// contiguous rows: from its first element, column stride, rows and columns it makes the first
-/// element and the column stride to use.
+/// All tiles of C from A as it lies.
+#[inline(never)]
+fn unpacked<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &mut Gemm<'_, T>,
+    scaling: Scaling<T>,
+    depth: usize,
+) {
+    slabs(kernel, p, scaling, depth, |a, a_cs, _, _| (a, a_cs));
+}
+
+/// All tiles of C from panels of A, packed one at a time.
+#[inline(never)]
+fn packed<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &mut Gemm<'_, T>,
+    scaling: Scaling<T>,
+    depth: usize,
+) {
+    let mut on_stack = Panel(MaybeUninit::uninit());
+    let line = kernel.mr * size_of::<T>();
+    let depth = depth.min(p.k());
+    let on_heap = (depth * line > PANEL_BYTES).then(|| Scratch::take(depth * line)).flatten();
+    let (panel, depth): (*mut T, _) = match &on_heap {
+        Some(memory) => (memory.start().cast(), depth),
+        None => (on_stack.0.as_mut_ptr().cast(), depth.min(PANEL_BYTES / line)),
+    };
+    let a_rs = p.a.row_stride();
+    slabs(kernel, p, scaling, depth, |a, a_cs, rows, k| {
+        // SAFETY: `slabs` passes `rows ≤ MR` existing rows and k existing columns of A, and k is
+        // short enough for the panel.
+        unsafe { (kernel.pack_a)(a, a_rs, a_cs, rows, k, panel) };
+        (panel, kernel.mr as isize)
+    });
+    if let Some(memory) = on_heap {
+        memory.keep();
+    }
+}
+
+/// All tiles of C, for one slab of at most `depth` columns of A after another. `panel_of` gives
+/// each panel of A contiguous rows: from its first element, column stride, rows and columns it
+/// makes the first element and the column stride to use.
 #[inline(always)]
 fn slabs<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     mut scaling: Scaling<T>,
+    depth: usize,
     panel_of: impl Fn(*const T, isize, usize, usize) -> (*const T, isize),
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let slab = PANEL_BYTES / (kernel.mr * size_of::<T>());
     let mut l = 0;
     loop {
-        let depth = slab.min(k - l);
-        for i in (0..m).step_by(kernel.mr) {
-            let rows = kernel.mr.min(m - i);
-            let (a, a_cs) = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
-            for j in (0..n).step_by(kernel.nr) {
-                let cols = kernel.nr.min(n - j);
-                let (micro, height) = kernel.part(rows, cols);
-                let operands = Operands {
-                    k: depth,
-                    rows,
-                    a,
-                    a_cs,
-                    b: p.b.at(l, j),
-                    b_rs: p.b.row_stride(),
-                    b_cs: p.b.col_stride(),
-                };
-                let place = Place {
-                    c: p.c.at(i, j),
-                    rs: p.c.row_stride(),
-                    cs: p.c.col_stride(),
-                    rows,
-                    cols,
-                };
-                // SAFETY: the operands lie inside the views, or in the panel that was just
-                // packed; so does the tile. C overlaps neither A nor B, for it is borrowed
-                // alone. The kernel's family runs here, or it would not have been chosen.
-                unsafe { tile::update(micro, height, &operands, &scaling, &place) };
+        let depth = depth.min(k - l);
+        let mut i = 0;
+        while i < m {
+            let rows = kernel.share_of_rows(m - i);
+            let a = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
+            let mut j = 0;
+            let mut left = n.div_ceil(kernel.nr);
+            while j < n {
+                // As even as possible: a tile of one column would keep the pipeline waiting.
+                let cols = (n - j).div_ceil(left);
+                tile(kernel, p, &scaling, (i, j, l), (rows, cols, depth), a);
+                j += cols;
+                left -= 1;
             }
+            i += rows;
         }
         l += depth;
         if l >= k {
@@ -92,4 +120,26 @@ fn slabs<T: Kernels>(
         }
         scaling.beta = T::ONE;
     }
+}
+
+/// The tile of C at (i, j), for the part of the sum from l on.
+#[inline(always)]
+fn tile<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &mut Gemm<'_, T>,
+    scaling: &Scaling<T>,
+    (i, j, l): (usize, usize, usize),
+    (rows, cols, k): (usize, usize, usize),
+    (a, a_cs): (*const T, isize),
+) {
+    let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
+    let operands = Operands { k, rows, a, a_cs, b: p.b.at(l, j), b_rs, b_cs };
+    let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
+    // A single row is as good as contiguous.
+    let rs = if rows == 1 { 1 } else { rs };
+    let place = Place { c: p.c.at(i, j), rs, cs, rows, cols };
+    // SAFETY: the operands lie inside the views, or in the panel that was just packed; so does
+    // the tile. C overlaps neither A nor B, for it is borrowed alone. The kernel's family runs
+    // here, or it would not have been chosen.
+    unsafe { tile::update(kernel.part(rows, cols), &operands, scaling, &place) };
 }

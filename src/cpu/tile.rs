@@ -1,8 +1,8 @@
-//! One tile of C: calls the micro-kernel on C itself where a whole number of vectors fits, and
-//! on a copy of the tile at the edges and for strides that no vector can follow.
+//! One tile of C: calls the micro-kernel on C itself where the rows of C lie side by side, and on
+//! a copy of the tile for strides that no vector can follow.
 //!
-//! The copy is all that is special about an edge: the arithmetic is the kernel's in both cases,
-//! so that an entry of C has the same bits wherever it lies.
+//! The copy is all that is special about such a tile: the arithmetic is the kernel's in both
+//! cases, so that an entry of C has the same bits wherever it lies.
 
 use super::kernel::micro::{Micro, Operands, Scaling};
 use crate::scalar::Scalar;
@@ -30,26 +30,23 @@ pub(super) struct Place<T> {
     pub cols: usize,
 }
 
-/// `C ← α·A·B + β·C` for one tile, by a kernel that computes `height ≥ rows` rows and exactly
-/// `cols` columns; what it computes beyond is dropped.
+/// `C ← α·A·B + β·C` for one tile, by the kernel for its rows and columns.
 ///
 /// # Safety
-/// As for [`Micro`], but C is only the `rows × cols` elements of the tile.
-#[inline]
+/// As for [`Micro`], but the rows of C need not be contiguous.
+#[inline(always)]
 pub(super) unsafe fn update<T: Scalar>(
     kernel: Micro<T>,
-    height: usize,
     x: &Operands<T>,
     scaling: &Scaling<T>,
     tile: &Place<T>,
 ) {
-    // SAFETY: the caller's promises; with whole vectors of contiguous rows they are those of the
-    // kernel.
+    // SAFETY: the caller's promises; with contiguous rows they are those of the kernel.
     unsafe {
-        if tile.rs == 1 && tile.rows == height {
+        if tile.rs == 1 {
             kernel(x, scaling, tile.c, tile.cs);
         } else {
-            update_copy(kernel, height, x, scaling, tile);
+            update_copy(kernel, x, scaling, tile);
         }
     }
 }
@@ -57,39 +54,34 @@ pub(super) unsafe fn update<T: Scalar>(
 /// [`update`] through a copy of the tile.
 ///
 /// # Safety
-/// As for [`update`], and a tile of `height × cols` fits the buffer.
+/// As for [`update`], and the tile fits the buffer.
 #[inline(never)]
 unsafe fn update_copy<T: Scalar>(
     kernel: Micro<T>,
-    height: usize,
     x: &Operands<T>,
     scaling: &Scaling<T>,
     tile: &Place<T>,
 ) {
-    debug_assert!(height * tile.cols * size_of::<T>() <= BYTES);
+    let (rows, cols) = (tile.rows, tile.cols);
+    debug_assert!(rows * cols * size_of::<T>() <= BYTES);
     let mut buffer = Buffer(MaybeUninit::uninit());
     let copy: *mut T = buffer.0.as_mut_ptr().cast();
-    // SAFETY: the buffer holds `height · cols` elements and is aligned for all of them. The
-    // kernel reads all of C only when β ≠ 0, and then all of the copy has been written. The
-    // elements of C are those of the tile.
+    // SAFETY: the buffer holds `rows · cols` elements and is aligned for all of them. The kernel
+    // reads the copy only when β ≠ 0, and then all of it has been written. The elements of C are
+    // those of the tile.
     unsafe {
+        let at = |i: usize, j: usize| tile.c.offset(i as isize * tile.rs + j as isize * tile.cs);
         if scaling.beta != T::ZERO {
-            for j in 0..tile.cols {
-                for i in 0..height {
-                    let old = if i < tile.rows {
-                        *tile.c.offset(i as isize * tile.rs + j as isize * tile.cs)
-                    } else {
-                        T::ZERO
-                    };
-                    copy.add(j * height + i).write(old);
+            for i in 0..rows {
+                for j in 0..cols {
+                    copy.add(j * rows + i).write(*at(i, j));
                 }
             }
         }
-        kernel(x, scaling, copy, height as isize);
-        for j in 0..tile.cols {
-            for i in 0..tile.rows {
-                let at = tile.c.offset(i as isize * tile.rs + j as isize * tile.cs);
-                at.write(*copy.add(j * height + i));
+        kernel(x, scaling, copy, rows as isize);
+        for i in 0..rows {
+            for j in 0..cols {
+                at(i, j).write(*copy.add(j * rows + i));
             }
         }
     }

@@ -4,20 +4,23 @@
 //! broadcasts of B. Two FMAs per cycle of four or five cycles' latency want ten accumulators at
 //! least.
 
+use super::dot;
 use super::micro::{self, Operands, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
+use crate::cpu::pack::{self, Turn};
+use crate::scalar::Scalar;
 use std::arch::x86_64::*;
 
 /// The family.
 pub(super) static FAMILY: Family = Family {
     name: "avx2",
     is_available,
-    s: MicroKernel::new::<Avx2, F32x8, 2, 1, 6, 16>(blocking::AVX2.s),
-    d: MicroKernel::new::<Avx2, F64x4, 2, 1, 6, 8>(blocking::AVX2.d),
-    c: MicroKernel::new::<Avx2, F32x8, 2, 2, 3, 8>(blocking::AVX2.c),
-    z: MicroKernel::new::<Avx2, F64x4, 2, 2, 3, 4>(blocking::AVX2.z),
+    s: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 1, 6, 16>(blocking::AVX2.s),
+    d: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 1, 6, 8>(blocking::AVX2.d),
+    c: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 2, 3, 8>(blocking::AVX2.c),
+    z: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 2, 3, 4>(blocking::AVX2.z),
 };
 
 /// Whether this CPU has AVX2 and FMA and the system saves their registers. The standard library
@@ -26,9 +29,22 @@ fn is_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
-struct Avx2;
+pub(super) struct Avx2;
 
 impl Isa for Avx2 {
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn pack<T: Scalar, const W: usize>(
+        src: *const T,
+        across: isize,
+        along: isize,
+        lines: usize,
+        k: usize,
+        dst: *mut T,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe { pack::pack::<T, Self, W>(src, across, along, lines, k, dst) }
+    }
+
     #[target_feature(enable = "avx2,fma")]
     unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
         x: &Operands<T>,
@@ -41,6 +57,111 @@ impl Isa for Avx2 {
     {
         // SAFETY: the caller's promises.
         unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+        k: usize,
+        a: *const T,
+        row_stride: isize,
+        x: *const T,
+        sums: &mut [[T::Real; 4]; dot::ROWS],
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>,
+    {
+        // SAFETY: the caller's promises.
+        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
+    }
+}
+
+impl Turn for Avx2 {
+    const SIDE_BYTES: usize = 32;
+
+    #[inline(always)]
+    unsafe fn turn<T: Scalar>(
+        src: *const T,
+        across: isize,
+        lines: usize,
+        dst: *mut T,
+        step: usize,
+    ) {
+        // A line that does not exist is a second copy of the last one that does.
+        let line = |w: usize| src.wrapping_offset(w.min(lines - 1) as isize * across);
+        let row = |l: usize| dst.wrapping_add(l * step);
+        // SAFETY: the CPU has AVX2; lines and rows are those that the caller vouches for.
+        unsafe {
+            match size_of::<T>() {
+                4 => turn_4(|w| line(w).cast(), |l| row(l).cast()),
+                8 => turn_8(|w| line(w).cast(), |l| row(l).cast()),
+                _ => turn_16(|w| line(w).cast(), |l| row(l).cast()),
+            }
+        }
+    }
+}
+
+/// Halves of two lines as one vector.
+///
+/// # Safety
+/// The CPU has AVX2, and 16 bytes can be read at both places.
+#[inline(always)]
+unsafe fn halves<T>(low: *const T, high: *const T) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_loadu2_m128(high.cast(), low.cast()) }
+}
+
+/// Turns 8 × 8 elements of 4 bytes.
+///
+/// # Safety
+/// The CPU has AVX2; every line can be read and every row written for 32 bytes.
+#[inline(always)]
+unsafe fn turn_4(line: impl Fn(usize) -> *const f32, row: impl Fn(usize) -> *mut f32) {
+    for half in 0..2 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let at = |w| halves(line(w).add(4 * half), line(w + 4).add(4 * half));
+            let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+            let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let rows = [
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+            ];
+            for (l, x) in rows.into_iter().enumerate() {
+                _mm256_storeu_ps(row(4 * half + l), x);
+            }
+        }
+    }
+}
+
+/// Turns 4 × 4 elements of 8 bytes.
+///
+/// # Safety
+/// As for [`turn_4`].
+#[inline(always)]
+unsafe fn turn_8(line: impl Fn(usize) -> *const f64, row: impl Fn(usize) -> *mut f64) {
+    for half in 0..2 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let at = |w| _mm256_castps_pd(halves(line(w).add(2 * half), line(w + 2).add(2 * half)));
+            let (a, b) = (at(0), at(1));
+            _mm256_storeu_pd(row(2 * half), _mm256_unpacklo_pd(a, b));
+            _mm256_storeu_pd(row(2 * half + 1), _mm256_unpackhi_pd(a, b));
+        }
+    }
+}
+
+/// Turns 2 × 2 elements of 16 bytes.
+///
+/// # Safety
+/// As for [`turn_4`].
+#[inline(always)]
+unsafe fn turn_16(line: impl Fn(usize) -> *const [f32; 4], row: impl Fn(usize) -> *mut f32) {
+    for l in 0..2 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_ps(row(l), halves(line(0).add(l), line(1).add(l))) };
     }
 }
 
@@ -94,6 +215,11 @@ impl Vector for F32x8 {
     unsafe fn load_masked(p: *const f32, mask: __m256i) -> Self {
         // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
         F32x8(unsafe { _mm256_maskload_ps(p, mask) })
+    }
+    #[inline(always)]
+    unsafe fn store_masked(self, p: *mut f32, mask: __m256i) {
+        // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
+        unsafe { _mm256_maskstore_ps(p, mask, self.0) }
     }
     #[inline(always)]
     unsafe fn mul(self, x: Self) -> Self {
@@ -162,6 +288,11 @@ impl Vector for F64x4 {
     unsafe fn load_masked(p: *const f64, mask: __m256i) -> Self {
         // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
         F64x4(unsafe { _mm256_maskload_pd(p, mask) })
+    }
+    #[inline(always)]
+    unsafe fn store_masked(self, p: *mut f64, mask: __m256i) {
+        // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
+        unsafe { _mm256_maskstore_pd(p, mask, self.0) }
     }
     #[inline(always)]
     unsafe fn mul(self, x: Self) -> Self {

@@ -2,34 +2,52 @@
 //!
 //! Tiles of 3 vectors × 8 columns: 24 accumulators, three registers for A, and B as broadcasts
 //! that the FMAs read from memory. Eleven loads for 24 FMAs keep both load ports below their
-//! limit.
+//! limit. Edges of at most half a vector take half vectors, of which some CPUs multiply twice as
+//! many.
 
+use super::avx2::Avx2;
+use super::dot;
 use super::micro::{self, Operands, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
+use crate::cpu::pack::{self, Turn};
+use crate::scalar::Scalar;
 use std::arch::x86_64::*;
 
 /// The family.
 pub(super) static FAMILY: Family = Family {
     name: "avx512",
     is_available,
-    s: MicroKernel::new::<Avx512, F32x16, 3, 1, 8, 48>(blocking::AVX512.s),
-    d: MicroKernel::new::<Avx512, F64x8, 3, 1, 8, 24>(blocking::AVX512.d),
-    c: MicroKernel::new::<Avx512, F32x16, 3, 2, 4, 24>(blocking::AVX512.c),
-    z: MicroKernel::new::<Avx512, F64x8, 3, 2, 4, 12>(blocking::AVX512.z),
+    s: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 1, 8, 48>(blocking::AVX512.s),
+    d: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24>(blocking::AVX512.d),
+    c: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 2, 4, 24>(blocking::AVX512.c),
+    z: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 2, 4, 12>(blocking::AVX512.z),
 };
 
-/// Whether this CPU has the foundation of AVX-512 and the system saves its registers. The
-/// standard library asks the CPU once and remembers.
+/// Whether this CPU has the foundation of AVX-512, for shorter vectors too, and the system saves its
+/// registers. The standard library asks the CPU once and remembers.
 fn is_available() -> bool {
-    is_x86_feature_detected!("avx512f")
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
 }
 
 struct Avx512;
 
 impl Isa for Avx512 {
-    #[target_feature(enable = "avx512f")]
+    #[target_feature(enable = "avx512f,avx512vl")]
+    unsafe fn pack<T: Scalar, const W: usize>(
+        src: *const T,
+        across: isize,
+        along: isize,
+        lines: usize,
+        k: usize,
+        dst: *mut T,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe { pack::pack::<T, Self, W>(src, across, along, lines, k, dst) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512vl")]
     unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
@@ -42,132 +60,132 @@ impl Isa for Avx512 {
         // SAFETY: the caller's promises.
         unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
     }
-}
 
-#[derive(Clone, Copy)]
-struct F32x16(__m512);
-
-impl Vector for F32x16 {
-    type Real = f32;
-    type Mask = __mmask16;
-    const LANES: usize = 16;
-
-    #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: the CPU has AVX-512, as the trait demands; so in all methods below.
-        F32x16(unsafe { _mm512_setzero_ps() })
-    }
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self {
-        // SAFETY: see `zero`.
-        F32x16(unsafe { _mm512_set1_ps(x) })
-    }
-    #[inline(always)]
-    unsafe fn alternate(even: f32, odd: f32) -> Self {
-        // SAFETY: see `zero`.
-        F32x16(unsafe { _mm512_mask_blend_ps(0xAAAA, _mm512_set1_ps(even), _mm512_set1_ps(odd)) })
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: see `zero`; the caller vouches for sixteen readable numbers.
-        F32x16(unsafe { _mm512_loadu_ps(p) })
-    }
-    #[inline(always)]
-    unsafe fn store(self, p: *mut f32) {
-        // SAFETY: see `zero`; the caller vouches for sixteen writable numbers.
-        unsafe { _mm512_storeu_ps(p, self.0) }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(p: *const f32) {
-        // SAFETY: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn mask(lanes: usize) -> __mmask16 {
-        __mmask16::MAX >> (16 - lanes)
-    }
-    #[inline(always)]
-    unsafe fn load_masked(p: *const f32, mask: __mmask16) -> Self {
-        // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
-        F32x16(unsafe { _mm512_maskz_loadu_ps(mask, p) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, x: Self) -> Self {
-        // SAFETY: see `zero`.
-        F32x16(unsafe { _mm512_mul_ps(self.0, x.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
-        // SAFETY: see `zero`.
-        F32x16(unsafe { _mm512_fmadd_ps(self.0, x.0, y.0) })
-    }
-    #[inline(always)]
-    unsafe fn swap_pairs(self) -> Self {
-        // SAFETY: see `zero`.
-        F32x16(unsafe { _mm512_permute_ps::<0b10_11_00_01>(self.0) })
+    #[target_feature(enable = "avx512f,avx512vl")]
+    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+        k: usize,
+        a: *const T,
+        row_stride: isize,
+        x: *const T,
+        sums: &mut [[T::Real; 4]; dot::ROWS],
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>,
+    {
+        // SAFETY: the caller's promises.
+        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
     }
 }
 
-#[derive(Clone, Copy)]
-struct F64x8(__m512d);
-
-impl Vector for F64x8 {
-    type Real = f64;
-    type Mask = __mmask8;
-    const LANES: usize = 8;
+/// Half vectors turn as fast as whole ones here, and edges waste less of them.
+impl Turn for Avx512 {
+    const SIDE_BYTES: usize = Avx2::SIDE_BYTES;
 
     #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: the CPU has AVX-512, as the trait demands; so in all methods below.
-        F64x8(unsafe { _mm512_setzero_pd() })
+    unsafe fn turn<T: Scalar>(
+        src: *const T,
+        across: isize,
+        lines: usize,
+        dst: *mut T,
+        step: usize,
+    ) {
+        // SAFETY: the caller's promises; a CPU with AVX-512 has AVX2.
+        unsafe { Avx2::turn(src, across, lines, dst, step) }
     }
-    #[inline(always)]
-    unsafe fn splat(x: f64) -> Self {
-        // SAFETY: see `zero`.
-        F64x8(unsafe { _mm512_set1_pd(x) })
-    }
-    #[inline(always)]
-    unsafe fn alternate(even: f64, odd: f64) -> Self {
-        // SAFETY: see `zero`.
-        F64x8(unsafe { _mm512_mask_blend_pd(0xAA, _mm512_set1_pd(even), _mm512_set1_pd(odd)) })
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f64) -> Self {
-        // SAFETY: see `zero`; the caller vouches for eight readable numbers.
-        F64x8(unsafe { _mm512_loadu_pd(p) })
-    }
-    #[inline(always)]
-    unsafe fn store(self, p: *mut f64) {
-        // SAFETY: see `zero`; the caller vouches for eight writable numbers.
-        unsafe { _mm512_storeu_pd(p, self.0) }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(p: *const f64) {
-        // SAFETY: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn mask(lanes: usize) -> __mmask8 {
-        __mmask8::MAX >> (8 - lanes)
-    }
-    #[inline(always)]
-    unsafe fn load_masked(p: *const f64, mask: __mmask8) -> Self {
-        // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
-        F64x8(unsafe { _mm512_maskz_loadu_pd(mask, p) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, x: Self) -> Self {
-        // SAFETY: see `zero`.
-        F64x8(unsafe { _mm512_mul_pd(self.0, x.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, x: Self, y: Self) -> Self {
-        // SAFETY: see `zero`.
-        F64x8(unsafe { _mm512_fmadd_pd(self.0, x.0, y.0) })
-    }
-    #[inline(always)]
-    unsafe fn swap_pairs(self) -> Self {
-        // SAFETY: see `zero`.
-        F64x8(unsafe { _mm512_permute_pd::<0b01_01_01_01>(self.0) })
-    }
+}
+
+/// Defines vectors by their intrinsics: whole registers, and halves for the edges.
+macro_rules! vectors {
+    ($(
+        $name:ident: $real:ty, $register:ty, $mask:ty, $lanes:literal,
+        $zero:ident, $splat:ident, $blend:ident, $odd:literal, $load:ident, $store:ident,
+        $load_masked:ident, $store_masked:ident, $mul:ident, $fma:ident, $permute:ident, $swap:literal;
+    )*) => {$(
+        #[derive(Clone, Copy)]
+        struct $name($register);
+
+        impl Vector for $name {
+            type Real = $real;
+            type Mask = $mask;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                // SAFETY: the CPU has AVX-512, as the trait demands; so in all methods below.
+                $name(unsafe { $zero() })
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $real) -> Self {
+                // SAFETY: see `zero`.
+                $name(unsafe { $splat(x) })
+            }
+            #[inline(always)]
+            unsafe fn alternate(even: $real, odd: $real) -> Self {
+                // SAFETY: see `zero`.
+                $name(unsafe { $blend($odd, $splat(even), $splat(odd)) })
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $real) -> Self {
+                // SAFETY: see `zero`; the caller vouches for a vector of readable numbers.
+                $name(unsafe { $load(p) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $real) {
+                // SAFETY: see `zero`; the caller vouches for a vector of writable numbers.
+                unsafe { $store(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch(p: *const $real) {
+                // SAFETY: a prefetch never faults.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn mask(lanes: usize) -> $mask {
+                ((1u32 << lanes) - 1) as $mask
+            }
+            #[inline(always)]
+            unsafe fn load_masked(p: *const $real, mask: $mask) -> Self {
+                // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
+                $name(unsafe { $load_masked(mask, p) })
+            }
+            #[inline(always)]
+            unsafe fn store_masked(self, p: *mut $real, mask: $mask) {
+                // SAFETY: see `zero`; lanes that the mask leaves out are not accessed.
+                unsafe { $store_masked(p, mask, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn mul(self, x: Self) -> Self {
+                // SAFETY: see `zero`.
+                $name(unsafe { $mul(self.0, x.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, x: Self, y: Self) -> Self {
+                // SAFETY: see `zero`.
+                $name(unsafe { $fma(self.0, x.0, y.0) })
+            }
+            #[inline(always)]
+            unsafe fn swap_pairs(self) -> Self {
+                // SAFETY: see `zero`.
+                $name(unsafe { $permute::<$swap>(self.0) })
+            }
+        }
+    )*};
+}
+vectors! {
+    F32x16: f32, __m512, __mmask16, 16,
+        _mm512_setzero_ps, _mm512_set1_ps, _mm512_mask_blend_ps, 0xAAAA, _mm512_loadu_ps,
+        _mm512_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_mul_ps,
+        _mm512_fmadd_ps, _mm512_permute_ps, 0b10_11_00_01;
+    F64x8: f64, __m512d, __mmask8, 8,
+        _mm512_setzero_pd, _mm512_set1_pd, _mm512_mask_blend_pd, 0xAA, _mm512_loadu_pd,
+        _mm512_storeu_pd, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_mul_pd,
+        _mm512_fmadd_pd, _mm512_permute_pd, 0b01_01_01_01;
+    F32x8: f32, __m256, __mmask8, 8,
+        _mm256_setzero_ps, _mm256_set1_ps, _mm256_mask_blend_ps, 0xAA, _mm256_loadu_ps,
+        _mm256_storeu_ps, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps, _mm256_mul_ps,
+        _mm256_fmadd_ps, _mm256_permute_ps, 0b10_11_00_01;
+    F64x4: f64, __m256d, __mmask8, 4,
+        _mm256_setzero_pd, _mm256_set1_pd, _mm256_mask_blend_pd, 0xA, _mm256_loadu_pd,
+        _mm256_storeu_pd, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd, _mm256_mul_pd,
+        _mm256_fmadd_pd, _mm256_permute_pd, 0b0101;
 }

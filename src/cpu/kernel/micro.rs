@@ -16,7 +16,8 @@
 //!
 //! The accumulators live in registers only while every loop over them has constant bounds and is
 //! unrolled: one loop with a variable bound, and the compiler keeps all of them in memory. So
-//! the kernel always writes whole vectors; [`super::super::tile`] deals with edges.
+//! there is a kernel for every number of vectors and columns, and the rows that are missing from
+//! the last vector are masked out.
 
 use super::Kernels;
 use super::vector::Vector;
@@ -59,10 +60,10 @@ pub(crate) struct Scaling<T> {
 ///
 /// # Safety
 /// The CPU runs the kernel's family. The operands are readable as described by [`Operands`], and
-/// so many rows of every column of C are writable (and for β ≠ 0 readable and initialised) as
-/// MV vectors have elements, without overlap with A or B. `rows` needs all MV vectors, and is
-/// exactly what they hold when the kernel is for packed panels; those are then laid out as
-/// [`super::super::pack`] does it, and the strides are ignored.
+/// `rows` rows of every column of C are writable (and for β ≠ 0 readable and initialised),
+/// without overlap with A or B. `rows` needs all MV vectors, and is exactly what they hold when
+/// the kernel is for packed panels; those are then laid out as [`super::super::pack`] does it,
+/// and the strides are ignored.
 pub(crate) type Micro<T> = unsafe fn(&Operands<T>, &Scaling<T>, *mut T, isize);
 
 /// The body of every micro-kernel: MV vectors of rows, NC columns, P parts of a number (1 real,
@@ -96,18 +97,21 @@ pub(crate) unsafe fn micro<
                 V::prefetch(c.wrapping_offset(j as isize * ld).cast());
             }
         }
-        let acc = accumulate::<T, V, MV, P, NC, PACKED>(x);
-        finish::<T, V, MV, P, NC>(acc, scaling, c, ld);
+        let mask = V::mask(if PACKED { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
+        let acc = accumulate::<T, V, MV, P, NC, PACKED>(x, mask);
+        finish::<T, V, MV, P, NC, PACKED>(acc, scaling, c, ld, mask);
     }
 }
 
-/// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B.
+/// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B. `mask` has the
+/// rows that exist of the last vector.
 ///
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
 unsafe fn accumulate<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
     x: &Operands<T>,
+    mask: V::Mask,
 ) -> [[[V; MV]; P]; NC]
 where
     T: Kernels,
@@ -127,7 +131,6 @@ where
     // that exist are read, unless the panel is packed and thereby full.
     unsafe {
         let mut acc = [[[V::zero(); MV]; P]; NC];
-        let mask = V::mask(if PACKED { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
         for _ in 0..x.k {
             let mut column = [V::zero(); MV];
             for i in 0..MV {
@@ -150,21 +153,22 @@ where
     }
 }
 
-/// `C ← α·acc + β·C`.
+/// `C ← α·acc + β·C`; of the last vector only the rows in `mask`.
 ///
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
-unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
+unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
     acc: [[[V; MV]; P]; NC],
     scaling: &Scaling<T>,
     c: *mut T,
     ld: isize,
+    mask: V::Mask,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
 {
-    // SAFETY: the caller vouches for the instruction set and for MV vectors in each of the NC
+    // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
     // columns of C, which are read only where β ≠ 0.
     unsafe {
         let signs = Signs::<V>::new(scaling.conj_a, scaling.conj_b);
@@ -172,6 +176,7 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
             let column: *mut T::Real = c.offset(j as isize * ld).cast();
             for i in 0..MV {
                 let at = column.add(i * V::LANES);
+                let whole = PACKED || i + 1 < MV;
                 let mut sum = acc[j][0][i];
                 if P == 2 {
                     sum = combine(sum, acc[j][P - 1][i], &signs);
@@ -179,10 +184,11 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
                 let scaled = if scaling.beta == T::ZERO {
                     product::<T, V>(sum, scaling.alpha)
                 } else {
-                    let old = product::<T, V>(V::load(at), scaling.beta);
+                    let old = if whole { V::load(at) } else { V::load_masked(at, mask) };
+                    let old = product::<T, V>(old, scaling.beta);
                     product_plus::<T, V>(sum, scaling.alpha, old)
                 };
-                scaled.store(at);
+                if whole { scaled.store(at) } else { scaled.store_masked(at, mask) }
             }
         }
     }

@@ -3,16 +3,19 @@
 //! A family is one file with the vectors of one instruction set and one line in `FAMILIES`.
 
 pub use super::blocking::Blocking;
-use super::pack::{Pack, pack};
+use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
+use dot::Dot;
 use micro::{Micro, Operands, Scaling};
+use num_complex::Complex;
 use vector::Vector;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod dot;
 pub(crate) mod micro;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -61,6 +64,22 @@ impl Family {
     pub fn is_available(&self) -> bool {
         (self.is_available)()
     }
+    /// The family, if this CPU runs it.
+    pub fn available(&'static self) -> Option<Available> {
+        self.is_available().then_some(Available(self))
+    }
+}
+
+/// A family that this CPU runs: the proof that its kernels may be called.
+#[derive(Debug, Clone, Copy)]
+pub struct Available(&'static Family);
+
+impl Available {
+    /// The family.
+    #[inline]
+    pub fn get(self) -> &'static Family {
+        self.0
+    }
 }
 
 /// All kernel families of this build, best first.
@@ -70,9 +89,10 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 
 /// The family that a product uses: the best one that this CPU runs, from `limit` on in
 /// [`NAMES`]. An unknown limit limits nothing.
-pub fn chosen(limit: Option<&str>) -> &'static Family {
+pub fn chosen(limit: Option<&str>) -> Available {
     let first = limit.and_then(|limit| NAMES.iter().position(|&name| name == limit)).unwrap_or(0);
-    FAMILIES[first..].iter().find(|family| family.is_available()).unwrap_or(&&portable::FAMILY)
+    let available = FAMILIES[first..].iter().find_map(|family| family.available());
+    available.unwrap_or(Available(&portable::FAMILY))
 }
 
 /// An element type that has micro-kernels.
@@ -83,10 +103,13 @@ pub trait Kernels: Scalar {
     /// Real and imaginary part; the latter is 0 for real types.
     #[doc(hidden)]
     fn parts(self) -> (Self::Real, Self::Real);
+    /// `Σ a·b`, either or both conjugated, from the sums of a [`Dot`].
+    #[doc(hidden)]
+    fn from_products(sums: [Self::Real; 4], conj_a: bool, conj_b: bool) -> Self;
 }
 
 macro_rules! kernels {
-    ($($t:ty: $field:ident, $x:ident => $parts:expr;)*) => {$(
+    ($($t:ty: $field:ident, $x:ident => $parts:expr, $of_products:expr;)*) => {$(
         impl Kernels for $t {
             fn of(family: &Family) -> &MicroKernel<Self> {
                 &family.$field
@@ -96,18 +119,48 @@ macro_rules! kernels {
                 let $x = self;
                 $parts
             }
+            fn from_products(sums: [Self::Real; 4], conj_a: bool, conj_b: bool) -> Self {
+                $of_products(sums, conj_a, conj_b)
+            }
         }
     )*};
 }
 kernels! {
-    f32: s, x => (x, 0.0);
-    f64: d, x => (x, 0.0);
-    c32: c, x => (x.re, x.im);
-    c64: z, x => (x.re, x.im);
+    f32: s, x => (x, 0.0), |sums: [f32; 4], _, _| sums[0];
+    f64: d, x => (x, 0.0), |sums: [f64; 4], _, _| sums[0];
+    c32: c, x => (x.re, x.im), complex;
+    c64: z, x => (x.re, x.im), complex;
 }
 
-/// An instruction set: compiles the body of the micro-kernels for it.
-trait Isa {
+/// A complex sum from those of the products of parts.
+fn complex<R: Scalar>(
+    [re_re, im_im, re_im, im_re]: [R; 4],
+    conj_a: bool,
+    conj_b: bool,
+) -> Complex<R> {
+    let signed = |x: R, negative| if negative { -x } else { x };
+    // A difference or sum keeps an exact zero positive, as it comes out of the other kernels.
+    Complex {
+        re: re_re + signed(im_im, conj_a == conj_b),
+        im: R::ZERO + signed(re_im, conj_b) + signed(im_re, conj_a),
+    }
+}
+
+/// An instruction set: compiles the bodies of the micro-kernels and of packing for it.
+trait Isa: Turn {
+    /// [`super::pack::pack`] with the instruction set enabled.
+    ///
+    /// # Safety
+    /// As for [`Pack`], and the CPU has the instruction set.
+    unsafe fn pack<T: Scalar, const W: usize>(
+        src: *const T,
+        across: isize,
+        along: isize,
+        lines: usize,
+        k: usize,
+        dst: *mut T,
+    );
+
     /// [`micro::micro`] with the instruction set enabled.
     ///
     /// # Safety
@@ -120,17 +173,31 @@ trait Isa {
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>;
+
+    /// [`dot::dot`] with the instruction set enabled.
+    ///
+    /// # Safety
+    /// As for [`Dot`].
+    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+        k: usize,
+        a: *const T,
+        row_stride: isize,
+        x: *const T,
+        sums: &mut [[T::Real; 4]; dot::ROWS],
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>;
 }
 
 /// The micro-kernels of one family for one type, and what goes with them.
 #[derive(Debug)]
-pub struct MicroKernel<T> {
+pub struct MicroKernel<T: Scalar> {
     /// Rows of a full tile and of a panel of A.
     pub(super) mr: usize,
     /// Columns of a full tile and of a panel of B.
     pub(super) nr: usize,
-    /// Elements in a vector.
-    pub(super) lanes: usize,
+    /// Elements in a vector, as a power of two.
+    pub(super) lanes_log2: u32,
     /// Sizes of the blocks.
     pub(super) blocking: Blocking,
     /// Packs panels of `mr` rows of A.
@@ -139,8 +206,14 @@ pub struct MicroKernel<T> {
     pub(super) pack_b: Pack<T>,
     /// A full tile from packed panels.
     pub(super) full: Micro<T>,
+    /// Dot products of one row, and of [`dot::ROWS`].
+    pub(super) dot: [Dot<T>; 2],
     /// `part[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides.
     part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS],
+    /// `narrow[c - 1]`: the same for one short vector of rows.
+    narrow: [Micro<T>; MAX_COLUMNS],
+    /// Elements in a short vector.
+    narrow_rows: usize,
 }
 
 /// Most vectors of rows in a tile of any family.
@@ -150,32 +223,38 @@ const MAX_COLUMNS: usize = 8;
 
 impl<T: Kernels> MicroKernel<T> {
     /// The kernels of instruction set I whose full tile is MV vectors V × NR columns, that is
-    /// MR × NR elements of P parts.
-    const fn new<I, V, const MV: usize, const P: usize, const NR: usize, const MR: usize>(
+    /// MR × NR elements of P parts. H are shorter vectors for the edges, or V again.
+    const fn new<I, V, H, const MV: usize, const P: usize, const NR: usize, const MR: usize>(
         blocking: Blocking,
     ) -> Self
     where
         I: Isa,
         V: Vector<Real = T::Real>,
+        H: Vector<Real = T::Real>,
     {
         let lanes = V::LANES / P;
-        assert!(MR == MV * lanes && MV <= MAX_VECTORS && NR <= MAX_COLUMNS);
+        assert!(
+            lanes.is_power_of_two() && MR == MV * lanes && MV <= MAX_VECTORS && NR <= MAX_COLUMNS
+        );
         assert!(size_of::<T>() * MR * NR <= tile::BYTES, "a tile outgrows its buffer");
         assert!(blocking.mc >= MR && blocking.kc >= 1 && blocking.nc >= NR);
         MicroKernel {
             mr: MR,
             nr: NR,
-            lanes,
+            lanes_log2: lanes.trailing_zeros(),
             blocking,
-            pack_a: pack::<T, MR>,
-            pack_b: pack::<T, NR>,
+            pack_a: I::pack::<T, MR>,
+            pack_b: I::pack::<T, NR>,
             full: I::micro::<T, V, MV, P, NR, true>,
+            dot: [I::dot::<T, V, P, 1, 4>, I::dot::<T, V, P, { dot::ROWS }, 2>],
             part: [
                 parts::<T, I, V, 1, P, NR>(),
                 if MV > 1 { parts::<T, I, V, 2, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
                 if MV > 2 { parts::<T, I, V, 3, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
                 if MV > 3 { parts::<T, I, V, 4, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
             ],
+            narrow: parts::<T, I, H, 1, P, NR>(),
+            narrow_rows: H::LANES / P,
         }
     }
 
@@ -189,12 +268,27 @@ impl<T: Kernels> MicroKernel<T> {
         self.blocking
     }
 
-    /// The kernel for a tile of `rows ≤ MR` and `cols ≤ NR`, operands of any strides, and how
-    /// many rows it computes.
+    /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
+    /// and such that a short vector takes the rest where it can.
     #[inline]
-    pub(super) fn part(&self, rows: usize, cols: usize) -> (Micro<T>, usize) {
-        let vectors = rows.div_ceil(self.lanes);
-        (self.part[vectors - 1][cols - 1], vectors * self.lanes)
+    pub(super) fn share_of_rows(&self, left: usize) -> usize {
+        let lanes = 1 << self.lanes_log2;
+        let rest = left & (lanes - 1);
+        if left <= self.mr {
+            let is_short = rest != 0 && rest <= self.narrow_rows && self.narrow_rows < lanes;
+            return if is_short && left > lanes { left - rest } else { left };
+        }
+        let vectors = ((left - 1) >> self.lanes_log2) + 1;
+        vectors.div_ceil(left.div_ceil(self.mr)) << self.lanes_log2
+    }
+
+    /// The kernel for a tile of `rows ≤ MR` and `cols ≤ NR`, operands of any strides.
+    #[inline]
+    pub(super) fn part(&self, rows: usize, cols: usize) -> Micro<T> {
+        if rows <= self.narrow_rows {
+            return self.narrow[cols - 1];
+        }
+        self.part[(rows - 1) >> self.lanes_log2][cols - 1]
     }
 }
 

@@ -4,10 +4,13 @@
 //! broadcasts of B. Two FMAs per cycle of four cycles' latency want eight accumulators at least;
 //! the more there are, the fewer loads each FMA needs.
 
+use super::dot;
 use super::micro::{self, Operands, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
+use crate::cpu::pack::{self, Turn};
+use crate::scalar::Scalar;
 use std::arch::aarch64::*;
 use std::arch::asm;
 
@@ -15,10 +18,10 @@ use std::arch::asm;
 pub(super) static FAMILY: Family = Family {
     name: "neon",
     is_available,
-    s: MicroKernel::new::<Neon, F32x4, 4, 1, 6, 16>(blocking::NEON.s),
-    d: MicroKernel::new::<Neon, F64x2, 4, 1, 6, 8>(blocking::NEON.d),
-    c: MicroKernel::new::<Neon, F32x4, 4, 2, 3, 8>(blocking::NEON.c),
-    z: MicroKernel::new::<Neon, F64x2, 4, 2, 3, 4>(blocking::NEON.z),
+    s: MicroKernel::new::<Neon, F32x4, F32x4, 4, 1, 6, 16>(blocking::NEON.s),
+    d: MicroKernel::new::<Neon, F64x2, F64x2, 4, 1, 6, 8>(blocking::NEON.d),
+    c: MicroKernel::new::<Neon, F32x4, F32x4, 4, 2, 3, 8>(blocking::NEON.c),
+    z: MicroKernel::new::<Neon, F64x2, F64x2, 4, 2, 3, 4>(blocking::NEON.z),
 };
 
 /// Whether this CPU has NEON. The standard library asks the system once and remembers.
@@ -29,6 +32,19 @@ fn is_available() -> bool {
 struct Neon;
 
 impl Isa for Neon {
+    #[target_feature(enable = "neon")]
+    unsafe fn pack<T: Scalar, const W: usize>(
+        src: *const T,
+        across: isize,
+        along: isize,
+        lines: usize,
+        k: usize,
+        dst: *mut T,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe { pack::pack::<T, Self, W>(src, across, along, lines, k, dst) }
+    }
+
     #[target_feature(enable = "neon")]
     unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
         x: &Operands<T>,
@@ -41,6 +57,66 @@ impl Isa for Neon {
     {
         // SAFETY: the caller's promises.
         unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+    }
+
+    #[target_feature(enable = "neon")]
+    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+        k: usize,
+        a: *const T,
+        row_stride: isize,
+        x: *const T,
+        sums: &mut [[T::Real; 4]; dot::ROWS],
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>,
+    {
+        // SAFETY: the caller's promises.
+        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
+    }
+}
+
+impl Turn for Neon {
+    const SIDE_BYTES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn turn<T: Scalar>(
+        src: *const T,
+        across: isize,
+        lines: usize,
+        dst: *mut T,
+        step: usize,
+    ) {
+        // A line that does not exist is a second copy of the last one that does.
+        let line = |w: usize| src.wrapping_offset(w.min(lines - 1) as isize * across);
+        let row = |l: usize| dst.wrapping_add(l * step);
+        // SAFETY: the CPU has NEON; lines and rows are those that the caller vouches for, 16
+        // bytes each.
+        unsafe {
+            match size_of::<T>() {
+                4 => {
+                    let at = |w| vld1q_f32(line(w).cast());
+                    let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+                    let [ab_even, ab_odd, cd_even, cd_odd] =
+                        [vtrn1q_f32(a, b), vtrn2q_f32(a, b), vtrn1q_f32(c, d), vtrn2q_f32(c, d)]
+                            .map(|x| vreinterpretq_f64_f32(x));
+                    let rows = [
+                        vtrn1q_f64(ab_even, cd_even),
+                        vtrn1q_f64(ab_odd, cd_odd),
+                        vtrn2q_f64(ab_even, cd_even),
+                        vtrn2q_f64(ab_odd, cd_odd),
+                    ];
+                    for (l, x) in rows.into_iter().enumerate() {
+                        vst1q_f64(row(l).cast(), x);
+                    }
+                }
+                8 => {
+                    let (a, b) = (vld1q_f64(line(0).cast()), vld1q_f64(line(1).cast()));
+                    vst1q_f64(row(0).cast(), vtrn1q_f64(a, b));
+                    vst1q_f64(row(1).cast(), vtrn2q_f64(a, b));
+                }
+                _ => row(0).write(*line(0)),
+            }
+        }
     }
 }
 
@@ -101,6 +177,22 @@ impl Vector for F32x4 {
                 vector = vld1q_lane_f32::<2>(p.add(2), vector);
             }
             F32x4(vector)
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_masked(self, p: *mut f32, mask: usize) {
+        // SAFETY: see `zero`; the mask counts the lanes, and only those are written.
+        unsafe {
+            if mask == 4 {
+                return vst1q_f32(p, self.0);
+            }
+            vst1q_lane_f32::<0>(p, self.0);
+            if mask > 1 {
+                vst1q_lane_f32::<1>(p.add(1), self.0);
+            }
+            if mask > 2 {
+                vst1q_lane_f32::<2>(p.add(2), self.0);
+            }
         }
     }
     #[inline(always)]
@@ -170,6 +262,16 @@ impl Vector for F64x2 {
                 return F64x2(vld1q_f64(p));
             }
             F64x2(vld1q_lane_f64::<0>(p, vdupq_n_f64(0.0)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_masked(self, p: *mut f64, mask: usize) {
+        // SAFETY: see `zero`; the mask counts the lanes, and only those are written.
+        unsafe {
+            if mask == 2 {
+                return vst1q_f64(p, self.0);
+            }
+            vst1q_lane_f64::<0>(p, self.0);
         }
     }
     #[inline(always)]

@@ -4,25 +4,39 @@
 //! Tiles of 2 vectors × 4 columns fit the 16 registers of SSE2, which needs one more for each
 //! product, for it cannot fuse.
 
+use super::dot;
 use super::micro::{self, Operands, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
+use crate::cpu::pack::{self, Turn};
 use crate::scalar::Scalar;
 
 /// The family.
 pub(super) static FAMILY: Family = Family {
     name: "portable",
     is_available: || true,
-    s: MicroKernel::new::<Portable, Lanes<f32, 4>, 2, 1, 4, 8>(blocking::PORTABLE.s),
-    d: MicroKernel::new::<Portable, Lanes<f64, 2>, 2, 1, 4, 4>(blocking::PORTABLE.d),
-    c: MicroKernel::new::<Portable, Lanes<f32, 4>, 2, 2, 2, 4>(blocking::PORTABLE.c),
-    z: MicroKernel::new::<Portable, Lanes<f64, 2>, 2, 2, 2, 2>(blocking::PORTABLE.z),
+    s: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 1, 4, 8>(blocking::PORTABLE.s),
+    d: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 2, 1, 4, 4>(blocking::PORTABLE.d),
+    c: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 2, 2, 4>(blocking::PORTABLE.c),
+    z: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 2, 2, 2, 2>(blocking::PORTABLE.z),
 };
 
 struct Portable;
 
 impl Isa for Portable {
+    unsafe fn pack<T: Scalar, const W: usize>(
+        src: *const T,
+        across: isize,
+        along: isize,
+        lines: usize,
+        k: usize,
+        dst: *mut T,
+    ) {
+        // SAFETY: the caller's promises.
+        unsafe { pack::pack::<T, Self, W>(src, across, along, lines, k, dst) }
+    }
+
     unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
@@ -34,6 +48,40 @@ impl Isa for Portable {
     {
         // SAFETY: the caller's promises.
         unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+    }
+
+    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+        k: usize,
+        a: *const T,
+        row_stride: isize,
+        x: *const T,
+        sums: &mut [[T::Real; 4]; dot::ROWS],
+    ) where
+        T: Kernels,
+        V: Vector<Real = T::Real>,
+    {
+        // SAFETY: the caller's promises.
+        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
+    }
+}
+
+impl Turn for Portable {
+    const SIDE_BYTES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn turn<T: Scalar>(
+        src: *const T,
+        across: isize,
+        lines: usize,
+        dst: *mut T,
+        step: usize,
+    ) {
+        for l in 0..Self::SIDE_BYTES / size_of::<T>() {
+            for w in 0..lines {
+                // SAFETY: the caller vouches for the line and for the square.
+                unsafe { dst.add(l * step + w).write(*src.offset(w as isize * across).add(l)) };
+            }
+        }
     }
 }
 
@@ -94,6 +142,19 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
             }
         }
         Lanes(lanes)
+    }
+    #[inline(always)]
+    unsafe fn store_masked(self, p: *mut R, mask: usize) {
+        if mask == N {
+            // SAFETY: all lanes take part.
+            return unsafe { self.store(p) };
+        }
+        for i in 0..N {
+            if i < mask {
+                // SAFETY: the caller vouches for the masked lanes.
+                unsafe { p.add(i).write(self.0[i]) };
+            }
+        }
     }
     #[inline(always)]
     unsafe fn mul(self, x: Self) -> Self {

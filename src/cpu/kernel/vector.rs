@@ -35,6 +35,8 @@ pub(crate) trait Vector: Copy {
     /// The masked lanes from `p` on, which must be readable; +0 in the others, which are not
     /// read.
     unsafe fn load_masked(p: *const Self::Real, mask: Self::Mask) -> Self;
+    /// Writes the masked lanes from `p` on, which must be writable; the others are not touched.
+    unsafe fn store_masked(self, p: *mut Self::Real, mask: Self::Mask);
     /// `self · x`, lane by lane.
     unsafe fn mul(self, x: Self) -> Self;
     /// `self · x + y`, lane by lane; fused where the instruction set has it.

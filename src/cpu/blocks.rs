@@ -1,0 +1,198 @@
+//! Large products: the five loops over packed blocks.
+
+use super::kernel::micro::{Operands, Scaling};
+use super::kernel::{Kernels, MicroKernel};
+use super::scratch::Scratch;
+use super::small;
+use super::tile::{self, Place};
+use crate::problem::Gemm;
+
+/// The five loops with this thread's memory.
+pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+    five_loops(kernel, p, Scratch::take);
+}
+
+/// The five loops round the micro-kernel, on the calling thread. `take` gives the memory for one
+/// block of A and one of B; when it gives none, not even for small blocks, nothing is packed.
+fn five_loops<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &mut Gemm<'_, T>,
+    take: impl Fn(usize) -> Option<Scratch>,
+) {
+    let (m, n, k) = (p.m(), p.n(), p.k());
+    let Some(blocks) = Blocks::reserve(kernel, m, n, k, take) else {
+        return small::gemm(kernel, p, kernel.blocking.kc);
+    };
+    // LOOP 5: columns of C and B, NC at a time.
+    for jc in (0..n).step_by(blocks.nc) {
+        let nc = blocks.nc.min(n - jc);
+        // LOOP 4: the sum, KC at a time. The first step brings in the old C, the others add.
+        for (pc, kc) in kernel.blocking.steps(k) {
+            let beta = if pc == 0 { p.beta } else { T::ONE };
+            let scaling = Scaling { alpha: p.alpha, beta, conj_a: p.conj_a, conj_b: p.conj_b };
+            let b = p.b.block(pc, jc, kc, nc);
+            // SAFETY: the block is readable, and the memory for B holds KC × NC elements in
+            // whole panels.
+            unsafe {
+                (kernel.pack_b)(b.ptr(), b.col_stride(), b.row_stride(), nc, kc, blocks.b);
+            }
+            // LOOP 3: rows of C and A, MC at a time.
+            for ic in (0..m).step_by(blocks.mc) {
+                let mc = blocks.mc.min(m - ic);
+                let a = p.a.block(ic, pc, mc, kc);
+                // SAFETY: likewise for MC × KC elements of A.
+                unsafe {
+                    (kernel.pack_a)(a.ptr(), a.row_stride(), a.col_stride(), mc, kc, blocks.a);
+                }
+                let c = p.c.block(ic, jc, mc, nc);
+                let block = Place {
+                    c: c.ptr(),
+                    rs: c.row_stride(),
+                    cs: c.col_stride(),
+                    rows: mc,
+                    cols: nc,
+                };
+                // SAFETY: both blocks were just packed for this kernel, whose family runs on
+                // this CPU or it would not have been chosen; C is borrowed alone.
+                unsafe { macro_kernel(kernel, kc, blocks.a, blocks.b, &scaling, &block) };
+            }
+        }
+    }
+    blocks.memory.keep();
+}
+
+/// The two inner loops: all tiles of one block of C from packed blocks of A and B.
+///
+/// # Safety
+/// The CPU runs the kernel's family. `a` and `b` hold the packed rows and columns of the block,
+/// `kc` long. C is writable, and for β ≠ 0 readable, without overlap with either.
+unsafe fn macro_kernel<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    kc: usize,
+    a: *const T,
+    b: *const T,
+    scaling: &Scaling<T>,
+    c: &Place<T>,
+) {
+    let (mr, nr) = (kernel.mr, kernel.nr);
+    let (a_cs, b_rs) = (mr as isize, nr as isize);
+    // LOOP 2: columns of the block, NR at a time; this panel of B stays in L1.
+    for jr in (0..c.cols).step_by(nr) {
+        let cols = nr.min(c.cols - jr);
+        // LOOP 1: rows of the block, MR at a time; panels of A come from L2.
+        for ir in (0..c.rows).step_by(mr) {
+            let panel_rows = mr.min(c.rows - ir);
+            let mut done = 0;
+            while done < panel_rows {
+                let rows = kernel.share_of_rows(panel_rows - done);
+                let whole = rows == mr && cols == nr;
+                let micro = if whole { kernel.full } else { kernel.part(rows, cols) };
+                // SAFETY: panels follow each other at MR·kc and NR·kc elements, the rows of a
+                // panel are neighbours, and the tile is inside C; the rest is the caller's
+                // promise.
+                unsafe {
+                    let (a, b) = (a.add(ir * kc + done), b.add(jr * kc));
+                    let operands = Operands { k: kc, rows, a, a_cs, b, b_rs, b_cs: 1 };
+                    let at = c.c.offset((ir + done) as isize * c.rs + jr as isize * c.cs);
+                    let place = Place { c: at, rs: c.rs, cs: c.cs, rows, cols };
+                    tile::update(micro, &operands, scaling, &place);
+                }
+                done += rows;
+            }
+        }
+    }
+}
+
+/// Memory for the packed blocks, and how large these are.
+struct Blocks<T> {
+    mc: usize,
+    nc: usize,
+    /// Room for MC × KC elements of A, 64-byte aligned.
+    a: *mut T,
+    /// Room for KC × NC elements of B, 64-byte aligned.
+    b: *mut T,
+    memory: Scratch,
+}
+
+impl<T: Kernels> Blocks<T> {
+    /// Blocks no larger than the problem needs. When memory is short they shrink, down to one
+    /// panel each; KC stays, because the sum must be cut at the same places.
+    fn reserve(
+        kernel: &MicroKernel<T>,
+        m: usize,
+        n: usize,
+        k: usize,
+        take: impl Fn(usize) -> Option<Scratch>,
+    ) -> Option<Self> {
+        let kc = k.min(kernel.blocking.kc);
+        let mut mc = kernel.blocking.mc.min(m).next_multiple_of(kernel.mr);
+        let mut nc = kernel.blocking.nc.min(n).next_multiple_of(kernel.nr);
+        loop {
+            // The block of A takes whole cache lines, so that the block of B begins with one.
+            let a_bytes = (mc * kc * size_of::<T>()).next_multiple_of(64);
+            if let Some(memory) = take(a_bytes + nc * kc * size_of::<T>()) {
+                let a = memory.start().cast();
+                // SAFETY: the memory is larger than that.
+                let b = unsafe { memory.start().add(a_bytes) }.cast();
+                return Some(Blocks { mc, nc, a, b, memory });
+            }
+            if nc > kernel.nr {
+                nc = (nc / 2).next_multiple_of(kernel.nr);
+            } else if mc > kernel.mr {
+                mc = (mc / 2).next_multiple_of(kernel.mr);
+            } else {
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::kernel;
+    use crate::mat::{MatMut, MatRef};
+
+    const M: usize = 70;
+    const N: usize = 50;
+    const K: usize = 600;
+
+    /// A product by the five loops, with as much memory as `take` gives.
+    fn run(kernel: &MicroKernel<f32>, take: impl Fn(usize) -> Option<Scratch>) -> Vec<f32> {
+        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
+        let a: Vec<f32> = (0..M * K).map(number).collect();
+        let b: Vec<f32> = (0..K * N).map(number).collect();
+        let mut c: Vec<f32> = (0..M * N).map(number).collect();
+        let mut problem = Gemm {
+            alpha: 0.5,
+            a: MatRef::from_row_major(&a, M, K, K),
+            conj_a: false,
+            b: MatRef::from_col_major(&b, K, N, K),
+            conj_b: false,
+            beta: 2.0,
+            c: MatMut::from_col_major(&mut c, M, N, M),
+        };
+        five_loops(kernel, &mut problem, take);
+        c
+    }
+
+    #[test]
+    fn short_memory_costs_time_only() {
+        for family in kernel::families().filter(|family| family.is_available()) {
+            let kernel = f32::of(family);
+            let plenty = run(kernel, Scratch::take);
+            let panel = kernel.blocking.kc * size_of::<f32>();
+            for lines in [kernel.mr + 2 * kernel.nr, kernel.mr + kernel.nr] {
+                let limit = lines * panel + 64;
+                let little =
+                    run(kernel, |bytes| if bytes <= limit { Scratch::take(bytes) } else { None });
+                let equal = plenty.iter().zip(&little).all(|(x, y)| x.to_bits() == y.to_bits());
+                assert!(equal, "{lines} lines");
+            }
+            let none = run(kernel, |_| None);
+            let close =
+                plenty.iter().zip(&none).all(|(x, y)| (x - y).abs() < 1e-4 * x.abs().max(10.0));
+            assert!(close, "without packing");
+        }
+    }
+}

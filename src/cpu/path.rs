@@ -1,0 +1,97 @@
+//! Which way a product takes: one look at its shape and strides, with thresholds that are data.
+//!
+//! The path decides where the sum is cut, hence the last bits of the result. It is chosen once
+//! for a whole product, so that sharing the product between threads does not show.
+
+use super::kernel::{Kernels, MicroKernel};
+use super::{blocks, dots, small};
+use crate::mat::MatRef;
+use crate::problem::Gemm;
+use crate::scalar::Scalar;
+
+/// With so few rows or columns of C, an operand is read too few times to be worth packing.
+const FEW_LINES: usize = 16;
+
+/// Most multiplications of a small product.
+const SMALL: usize = 100 * 100 * 100;
+
+/// From so many bytes of A on it is read in long streams: by columns of C, of which every one
+/// takes memory traffic of its own where C is updated often.
+const FAR_BYTES: [(usize, usize); 2] = [(2, 1 << 19), (FEW_LINES, 8 << 20)];
+
+/// Columns of A that are read side by side then: as many as a CPU's prefetchers follow.
+const STREAMS: usize = 16;
+
+/// Shortest sum that is taken as a dot product.
+const DOT: usize = 32;
+
+/// With more columns of C than this, turning the rows of A for the micro-kernels is cheaper.
+const DOT_COLS: usize = 4;
+
+/// The ways through the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    /// Few columns of C, rows of A that are contiguous: every entry is a dot product.
+    Dots,
+    /// B is read where it lies, and the sum is cut into steps of this length.
+    Small(usize),
+    /// The five loops over packed blocks.
+    Blocks,
+}
+
+/// Whether the transpose of the problem suits the paths better. They want the rows of C side by
+/// side, those of A too where it is not packed, and a single line of C, or what dot products make,
+/// as a column.
+pub(super) fn is_better_transposed<T: Scalar>(p: &Gemm<'_, T>) -> bool {
+    let (m, n) = (p.c.rows(), p.c.cols());
+    let longer = if m < n { p.b.t() } else { p.a };
+    if m.min(n) == 1 || (m.min(n) <= DOT_COLS && p.k() >= DOT && longer.col_stride() == 1) {
+        return m < n;
+    }
+    if m.min(n) > FEW_LINES || m.max(n) <= 2 * FEW_LINES {
+        return p.c.row_stride() != 1 && p.c.col_stride() == 1;
+    }
+    // C is small beside the longer operand then, which is what counts.
+    match (has_contiguous_rows(&p.a), has_contiguous_rows(&p.b.t())) {
+        (true, true) => n > m,
+        (false, false) => m > n,
+        (_, b_is_contiguous) => b_is_contiguous,
+    }
+}
+
+/// Whether neighbouring rows lie side by side.
+pub(super) fn has_contiguous_rows<T>(a: &MatRef<'_, T>) -> bool {
+    a.row_stride() == 1 || a.rows() <= 1
+}
+
+impl Path {
+    /// The path of a problem that is not better transposed.
+    #[inline]
+    pub(super) fn of<T: Kernels>(kernel: &MicroKernel<T>, p: &Gemm<'_, T>) -> Path {
+        let (m, n, k) = (p.m(), p.n(), p.k());
+        if n <= DOT_COLS && n <= m && k >= DOT && p.a.col_stride() == 1 {
+            return Path::Dots;
+        }
+        let elements = m.saturating_mul(k);
+        if m.min(n) > FEW_LINES && elements.saturating_mul(n) > SMALL {
+            return Path::Blocks;
+        }
+        let bytes = elements.saturating_mul(size_of::<T>());
+        let is_far = FAR_BYTES.iter().any(|&(cols, far)| n <= cols && bytes > far);
+        if is_far && has_contiguous_rows(&p.a) {
+            Path::Small(STREAMS)
+        } else {
+            Path::Small(kernel.blocking.kc)
+        }
+    }
+
+    /// Computes the problem, or a part of the one that the path was chosen for.
+    #[inline]
+    pub(super) fn run<T: Kernels>(self, kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+        match self {
+            Path::Small(depth) => small::gemm(kernel, p, depth),
+            Path::Blocks => blocks::gemm(kernel, p),
+            Path::Dots => dots::gemm(kernel, p),
+        }
+    }
+}
