@@ -20,13 +20,15 @@ pub struct Ladder<'a> {
     pub schemes: &'a [&'static Scheme],
     /// Whether the guard is asked.
     pub is_guarded: bool,
+    /// Whether lines that the guard blames may be left to the CPU, whose own bits they then have.
+    pub may_part: bool,
 }
 
 impl Ladder<'_> {
     /// That of a real product of m × n × k in the type's precision, and of a mode.
     pub fn of<T: Element>(mode: Mode, shape: (usize, usize, usize)) -> Ladder<'static> {
         let schemes = ladder(T::Real::PRECISION, mode, shape);
-        Ladder { schemes, is_guarded: mode.is_guarded() }
+        Ladder { schemes, is_guarded: mode.is_guarded(), may_part: true }
     }
 
     /// Why none of them may serve a problem, whatever is in its matrices.
@@ -86,7 +88,7 @@ impl<'a, T: Element> Survey<'a, T> {
         let is_last = ladder.schemes.last().is_some_and(|last| *last == scheme);
         let verdict = match ladder.is_guarded {
             false => Verdict::Accepted,
-            true if is_last => guard::judge(scheme, &a.stats, &b.stats, k),
+            true if is_last && ladder.may_part => guard::judge(scheme, &a.stats, &b.stats, k),
             true if guard::accepts(scheme, &a.stats, &b.stats, k) => Verdict::Accepted,
             true => Verdict::Refused,
         };
