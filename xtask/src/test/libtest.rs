@@ -21,7 +21,9 @@ pub fn count(done: &Finished, wanted: impl Fn(&str) -> bool) -> Result<Tally> {
         tally.add(program.tally());
     }
     // A source that does not compile, a program that crashed: no test failed by name.
-    let tests_failed = programs.iter().any(|program| !program.failed.is_empty());
+    let tests_failed = programs
+        .iter()
+        .any(|program| !program.failed.is_empty() || program.began && !program.ended);
     ensure!(
         !programs.is_empty() && (done.status.success() || tests_failed),
         "{} ended with {}\n{}",
@@ -54,6 +56,9 @@ struct Program<'a> {
     output: Vec<(&'a str, Vec<&'a str>)>,
     /// Whether what the tests printed has begun.
     in_output: bool,
+    /// Whether its tests have begun, and whether all of them have ended.
+    began: bool,
+    ended: bool,
 }
 
 fn programs(text: &str) -> Vec<Program<'_>> {
@@ -69,7 +74,11 @@ fn programs(text: &str) -> Vec<Program<'_>> {
             programs.push(Program::default());
         }
         let Some(program) = programs.last_mut() else { continue };
+        if let Some(count) = line.strip_prefix("running ") {
+            program.began |= count.ends_with(" test") || count.ends_with(" tests");
+        }
         if let Some(result) = line.strip_prefix("test result: ") {
+            program.ended = true;
             program.passed = number_before(result, " passed");
             program.ignored = number_before(result, " ignored");
         } else if let Some(heading) = line.strip_prefix("---- ") {
@@ -108,6 +117,9 @@ impl Program<'_> {
                 let reason = reason.strip_prefix(": ").unwrap_or(reason);
                 tally.skip(&format!("{}: {name}", self.file), reason);
             }
+        }
+        if self.began && !self.ended {
+            tally.failed.push(format!("{}: it ended before its tests did", self.file));
         }
         tally.passed = self.passed - tally.skipped.len().min(self.passed);
         for _ in 0..self.ignored {
@@ -182,6 +194,14 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(first.skipped[0], "src/lib.rs: a::zero: no device");
         assert_eq!(first.skipped[1], "src/lib.rs: a::three: no such CPU");
         assert_eq!(first.skipped.len(), 3, "two skipped, one ignored: {first:?}");
+    }
+
+    #[test]
+    fn a_program_that_dies_has_failed() {
+        let died =
+            "     Running tests/a.rs (deps/a-1)\nrunning 2 tests\ntest x ... ok\nerror: signal 9\n";
+        let tally = programs(died)[0].tally();
+        assert_eq!((tally.passed, tally.failed.len()), (0, 1));
     }
 
     #[test]
