@@ -17,17 +17,25 @@ const PER_LINE: usize = 512;
 /// Bytes that a thread needs beside what grows with the product: sums of some rows.
 const PER_THREAD: usize = 1 << 20;
 
-/// Narrowest tile of C whose rows each get a projection.
+/// Narrowest tile of C whose rows each get a projection, and the most that a task of the device
+/// takes.
 const TILE: usize = 1024;
+const ROWS: usize = 128;
+const DEPTH: usize = 3072;
 
-/// Whether the memory for a product of shape (m, n, k) under any of the schemes can be had.
+/// Whether the memory for a product of shape (m, n, k) under any of the schemes can be had, the
+/// buffers of so many lanes of a device among it: they are mapped before the last vector grows.
 pub fn is_there(
     shape: (usize, usize, usize),
     schemes: &[&Scheme],
     col_align: usize,
     threads: usize,
+    lanes: usize,
 ) -> bool {
-    let bytes = schemes.iter().map(|scheme| needed(shape, scheme, col_align, threads)).max();
+    let needed = |scheme: &&Scheme| {
+        needed(shape, scheme, col_align, threads) + buffers(shape, scheme, col_align, lanes)
+    };
+    let bytes = schemes.iter().map(needed).max();
     Vec::<u8>::new().try_reserve_exact(bytes.unwrap_or(0)).is_ok()
 }
 
@@ -39,11 +47,27 @@ fn needed(
     col_align: usize,
     threads: usize,
 ) -> usize {
-    let per_depth = STRIP * size_of::<f32>() + scheme.planes() * (col_align + 3 * size_of::<u64>());
+    let per_depth =
+        (STRIP + 1) * size_of::<f64>() + scheme.planes() * (col_align + 3 * size_of::<u64>());
     let scratch = threads * ((k + 64) * per_depth + PER_THREAD);
     let tiles = n.div_ceil(TILE) + 1;
     let projections = tiles * (2 * m + scheme.planes() * k) * size_of::<u64>();
     scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
+}
+
+/// Bytes of the buffers of a device; an estimate as generous. Each lane holds one operand whole,
+/// and the results of two blocks.
+fn buffers(
+    (m, n, k): (usize, usize, usize),
+    scheme: &Scheme,
+    col_align: usize,
+    lanes: usize,
+) -> usize {
+    let (n, k) = (n + col_align, k + 64);
+    let operands = lanes * m.max(n) * k * scheme.products() + m.min(n) * k * scheme.products();
+    let sections: usize = scheme.groups.iter().map(|g| (g.count * k).div_ceil(DEPTH)).sum();
+    let results = 2 * lanes * m.min(ROWS) * n.min(TILE) * size_of::<i32>() * sections;
+    operands * usize::from(lanes > 0) + results
 }
 
 #[cfg(test)]
@@ -54,7 +78,7 @@ mod tests {
     #[test]
     fn ordinary_products_have_room_and_absurd_ones_do_not() {
         let schemes = [&I_3S8P, &I_4S10P];
-        assert!(is_there((1000, 1000, 1000), &schemes, 32, 4));
-        assert!(!is_there((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4));
+        assert!(is_there((1000, 1000, 1000), &schemes, 32, 4, 3));
+        assert!(!is_there((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4, 3));
     }
 }

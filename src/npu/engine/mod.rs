@@ -313,7 +313,8 @@ impl Npu {
         // Of the real product, see `Lines`.
         let (m, n, k) = real_shape(problem);
         let col_align = self.chip.limits().col_align;
-        if !headroom::is_there((m, n, k), work.schemes(), col_align, threads.count()) {
+        let (schemes, helpers) = (work.schemes(), threads.count());
+        if !headroom::is_there((m, n, k), schemes, col_align, helpers, lanes.len()) {
             return Err(Reason::Memory);
         }
         let survey = Survey::new(problem, threads);

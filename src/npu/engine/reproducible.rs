@@ -56,7 +56,7 @@ fn choose<T: Element>(problem: &Gemm<'_, T>, terms: &Terms<'_>) -> Result<Choice
     if let Some(reason) = ladder.refuse(problem) {
         return Err(reason);
     }
-    if !headroom::is_there(shape, ladder.schemes, int8::MAX_COLUMNS, terms.threads.count()) {
+    if !headroom::is_there(shape, ladder.schemes, int8::MAX_COLUMNS, terms.threads.count(), 0) {
         return Err(Reason::Memory);
     }
     Choice::new(problem, ladder, terms.threads)
