@@ -9,7 +9,6 @@ mod call;
 #[path = "../common/mod.rs"]
 mod common;
 mod element;
-mod exact;
 mod families;
 mod grades;
 mod limits;

@@ -5,8 +5,8 @@
 //! once more. A modular scheme is no residues here at all: the exact product of the quantised
 //! integers is what any way through the Chinese remainder theorem has to give.
 
+use crate::common::exact::{decode, ldexp};
 use crate::element::Element;
-use crate::exact::{decode, ldexp};
 use crate::families::Operands;
 
 /// A scheme by its name.

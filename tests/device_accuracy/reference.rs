@@ -1,8 +1,8 @@
 //! How far results are from the exact ones.
 
 use crate::call::Call;
+use crate::common::exact::Sum;
 use crate::element::Element;
-use crate::exact::Sum;
 use crate::families::Operands;
 
 /// Errors of the results of one call, each the worst of all entries.
