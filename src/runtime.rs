@@ -321,7 +321,7 @@ fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route:
             Err(none) => return all_on_cpu(setup, problem, none),
         },
     };
-    let terms = Terms { policy, config: &setup.config, threads: threads() };
+    let terms = Terms { policy, config: &setup.config, profile: setup.profile, threads: threads() };
     let outcome = match device {
         Some(npu) if !policy.reproducible => npu.gemm(problem, &terms),
         _ => reproducible::gemm(device, problem, &terms),

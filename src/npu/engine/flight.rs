@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Blocks that a lane has on the device at once: one that runs and one that follows.
-const DEPTH: usize = 2;
+pub const DEPTH: usize = 2;
 
 /// What a result buffer holds before the device writes it, so that a job that never ran cannot
 /// be mistaken for one that did.

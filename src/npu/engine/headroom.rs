@@ -17,26 +17,20 @@ const PER_LINE: usize = 512;
 /// Bytes that a thread needs beside what grows with the product: sums of some rows.
 const PER_THREAD: usize = 1 << 20;
 
-/// Narrowest tile of C whose rows each get a projection, and the most that a task of the device
-/// takes.
+/// Narrowest tile of C whose rows each get a projection.
 const TILE: usize = 1024;
-const ROWS: usize = 128;
-const DEPTH: usize = 3072;
 
 /// Whether the memory for a product of shape (m, n, k) under any of the schemes can be had, the
-/// buffers of so many lanes of a device among it: they are mapped before the last vector grows.
+/// buffers of a device among it, `mapped` bytes: they are mapped before the last vector grows.
 pub fn is_there(
     shape: (usize, usize, usize),
     schemes: &[&Scheme],
     col_align: usize,
     threads: usize,
-    lanes: usize,
+    mapped: usize,
 ) -> bool {
-    let needed = |scheme: &&Scheme| {
-        needed(shape, scheme, col_align, threads) + buffers(shape, scheme, col_align, lanes)
-    };
-    let bytes = schemes.iter().map(needed).max();
-    Vec::<u8>::new().try_reserve_exact(bytes.unwrap_or(0)).is_ok()
+    let bytes = schemes.iter().map(|scheme| needed(shape, scheme, col_align, threads)).max();
+    Vec::<u8>::new().try_reserve_exact(mapped + bytes.unwrap_or(0)).is_ok()
 }
 
 /// A generous estimate. What grows with the sum is scratch of every thread: strips of numbers and
@@ -55,21 +49,6 @@ fn needed(
     scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
 }
 
-/// Bytes of the buffers of a device; an estimate as generous. Each lane holds one operand whole,
-/// and the results of two blocks.
-fn buffers(
-    (m, n, k): (usize, usize, usize),
-    scheme: &Scheme,
-    col_align: usize,
-    lanes: usize,
-) -> usize {
-    let (n, k) = (n + col_align, k + 64);
-    let operands = lanes * m.max(n) * k * scheme.products() + m.min(n) * k * scheme.products();
-    let sections: usize = scheme.groups.iter().map(|g| (g.count * k).div_ceil(DEPTH)).sum();
-    let results = 2 * lanes * m.min(ROWS) * n.min(TILE) * size_of::<i32>() * sections;
-    operands * usize::from(lanes > 0) + results
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +57,7 @@ mod tests {
     #[test]
     fn ordinary_products_have_room_and_absurd_ones_do_not() {
         let schemes = [&I_3S8P, &I_4S10P];
-        assert!(is_there((1000, 1000, 1000), &schemes, 32, 4, 3));
-        assert!(!is_there((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4, 3));
+        assert!(is_there((1000, 1000, 1000), &schemes, 32, 4, 0));
+        assert!(!is_there((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4, 0));
     }
 }

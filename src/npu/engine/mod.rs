@@ -71,6 +71,8 @@ pub struct Terms<'a> {
     pub policy: Policy,
     /// What the user asked for.
     pub config: &'a Config,
+    /// The cost model that the user's choice names.
+    pub profile: &'a Profile,
     /// Who helps.
     pub threads: &'a Threads,
 }
@@ -277,12 +279,11 @@ impl Npu {
     }
 
     /// How long the jobs of a product may take.
-    fn patience(&self, product: &Product, config: &Config) -> Duration {
-        match config.offload {
+    fn patience(&self, product: &Product, terms: &Terms<'_>) -> Duration {
+        match terms.config.offload {
             Offload::Always => PATIENCE,
             _ => {
-                let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-                let worth = 4.0 * profile.cpu_seconds(product);
+                let worth = 4.0 * terms.profile.cpu_seconds(product);
                 let worth = Duration::try_from_secs_f64(worth).unwrap_or(PATIENCE);
                 LITTLE_PATIENCE.saturating_add(worth).min(PATIENCE)
             }
@@ -314,7 +315,11 @@ impl Npu {
         let (m, n, k) = real_shape(problem);
         let col_align = self.chip.limits().col_align;
         let (schemes, helpers) = (work.schemes(), threads.count());
-        if !headroom::is_there((m, n, k), schemes, col_align, helpers, lanes.len()) {
+        let (chip, count) = (self.chip, lanes.len());
+        let plan = |scheme: &Scheme| Plan::new(chip, scheme, m, n, k, count);
+        let mapped = schemes.iter().map(|scheme| plan(scheme).bytes(flight::DEPTH)).max();
+        let mapped = mapped.unwrap_or(0);
+        if !headroom::is_there((m, n, k), schemes, col_align, helpers, mapped) {
             return Err(Reason::Memory);
         }
         let survey = Survey::new(problem, threads);
@@ -324,7 +329,7 @@ impl Npu {
         }
 
         for &scheme in work.schemes() {
-            let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
+            let plan = plan(scheme);
             let challenge = Challenge::draw(n, scheme.groups.len());
             let buffers =
                 operand_buffers(&plan, lanes).map_err(|e| troubles.note(&e, config.log))?;
@@ -404,7 +409,7 @@ impl Npu {
         problem: &mut Gemm<'_, T>,
         terms: &Terms<'_>,
     ) -> Result<Vec<Landing>, DriverError> {
-        let patience = self.patience(&product(problem), terms.config);
+        let patience = self.patience(&product(problem), terms);
         let mut flights = lanes
             .iter_mut()
             .zip(&plan.shares)

@@ -152,6 +152,17 @@ impl Plan {
         rows * self.width(tile) * size_of::<i32>()
     }
 
+    /// Bytes of the buffers of all shares, with results of `flying` blocks each; all but the
+    /// register commands.
+    pub fn bytes(&self, flying: usize) -> usize {
+        let of = |share: &Share| {
+            let results =
+                self.blocks(share).into_iter().map(|b| self.c_bytes(b.rows.len(), b.tile));
+            self.a_bytes(share) + self.b_bytes(share) + flying * results.max().unwrap_or(0)
+        };
+        self.shares.iter().map(of).sum()
+    }
+
     /// Inner length of all sections together.
     fn depth(&self) -> usize {
         self.depth_before(self.sections.len())
