@@ -23,8 +23,13 @@
 // 2^-35*k*max|a|*max|b| in double precision.
 #define NPUBLAS_MODE_LOW 3
 
-// The chip's own half precision where it has it; as NPUBLAS_MODE_LOW elsewhere.
+// The chip's own half precision for single precision, about 2^-9 of the sum of |a||b|; as
+// NPUBLAS_MODE_LOW for double precision, and in reproducible calls.
 #define NPUBLAS_MODE_FP16 4
+
+// Two halves of the chip for each element of single precision, about (k/31+15)*2^-24 of the sum of
+// |a||b|; as NPUBLAS_MODE_STANDARD for double precision, and in reproducible calls.
+#define NPUBLAS_MODE_FP16X2 5
 
 // In the place of a setting: there is none. A thread then follows its process, and the process
 // its environment.

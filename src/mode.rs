@@ -6,7 +6,8 @@
 //! | strict | (k_eff + 2)·u·P | the same | 0.6 ε·P: better than a native product |
 //! | fast | (k_eff + 2)·u·P | the same | 10 ε·P, in double precision 3 |
 //! | low | 2^-12·k·max a·max b | 2^-35·k·max a·max b | 2^10 ε·P, in double precision 2^17 |
-//! | fp16 | as low | as low | as low |
+//! | fp16 | 2^-9·P + 2^-37·k·max a·max b | as low | 2^13 ε·P, in double precision as low |
+//! | fp16x2 | (k/31 + 15)·u·P + 2^-43·k·max a·max b, and 2^-14·P in every 16th column | as standard | 10 ε·P, in double precision 3 |
 //!
 //! These bound the error of an entry of A·B, before α, β and the last rounding. u is 2^-24 in
 //! single and 2^-53 in double precision, ε = 2u; P = Σ_l |a_il||b_lj|; k_eff is the smaller number
@@ -19,6 +20,12 @@
 //! 0.996·2^(8s-2) or more, so that rounding costs 1.004·2^-(8s-2) of k·max a·max b, and each
 //! dropped product of weight p + q = s + 2 costs 1.008 times as much; one is dropped of two digits,
 //! and of five there are four and some lighter ones.
+//!
+//! In the modes fp16 and fp16x2 it holds for all finite data, on a chip whose sums are what others
+//! found on boards, see [`fp16`](crate::npu::scheme::fp16): one or two halves stand for an element,
+//! and the chip adds their products in its own way. Their bits may differ from device to device.
+//! So a reproducible call is served by integers, as in mode low and as in mode standard, and so is
+//! double precision.
 //!
 //! A mode is a permission, not a demand: where the NPU declines, and wherever the CPU is faster,
 //! the CPU computes the call as in mode standard. A reproducible call is the exception: there the
@@ -37,13 +44,17 @@ pub enum Mode {
     Fast,
     /// A bound by the largest magnitudes of rows and columns.
     Low,
-    /// The chip's own half precision where it has it; as mode low elsewhere.
+    /// The chip's own half precision for single precision; as mode low for double precision.
     Fp16,
+    /// Two halves of the chip for each element of single precision, three products; as mode
+    /// standard for double precision.
+    Fp16x2,
 }
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Mode; 5] = [Mode::Standard, Mode::Strict, Mode::Fast, Mode::Low, Mode::Fp16];
+    pub const ALL: [Mode; 6] =
+        [Mode::Standard, Mode::Strict, Mode::Fast, Mode::Low, Mode::Fp16, Mode::Fp16x2];
 
     /// The name in `NPUBLAS_COMPUTE_MODE`.
     pub fn name(self) -> &'static str {
@@ -53,12 +64,23 @@ impl Mode {
             Mode::Fast => "fast",
             Mode::Low => "low",
             Mode::Fp16 => "fp16",
+            Mode::Fp16x2 => "fp16x2",
         }
     }
 
     /// The mode of this name.
     pub fn named(name: &str) -> Option<Mode> {
         Mode::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// The mode itself, or the one that serves in its place where half precision does not:
+    /// in double precision, and in reproducible calls, for its bits are the device's own.
+    pub fn in_integers(self) -> Mode {
+        match self {
+            Mode::Fp16 => Mode::Low,
+            Mode::Fp16x2 => Mode::Standard,
+            mode => mode,
+        }
     }
 
     /// Whether every entry must provably meet the bound of a conventional product.

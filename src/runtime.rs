@@ -283,7 +283,7 @@ impl<T: Kernels + Element> Runs for T {}
 pub(crate) fn gemm<T: Runs>(problem: &mut Gemm<'_, T>) -> Report {
     let (setup, policy) = (setup(), policy());
     let product = engine::product(problem);
-    let recipe = || engine::recipe(problem, policy.mode);
+    let recipe = || engine::recipe(problem, policy);
     let offload = setup.config.offload;
     let route = route::choose(&product, recipe, offload, policy.reproducible, setup.profile);
     match route {

@@ -44,7 +44,7 @@ int main(void) {
     in_another_thread("another thread");
     holds("this one again");
     /* What is no value changes nothing. */
-    const int bad[4] = {INT_MIN, NPUBLAS_BAD_VALUE, NPUBLAS_MODE_FP16 + 1, INT_MAX};
+    const int bad[4] = {INT_MIN, NPUBLAS_BAD_VALUE, NPUBLAS_MODE_FP16X2 + 1, INT_MAX};
     for (int i = 0; i < 4; i++)
         printf("%d %d ", npublas_set_compute_mode(bad[i]), npublas_set_compute_mode_local(bad[i]));
     printf("%d %d\n", npublas_set_reproducible(2), npublas_set_reproducible_local(-3));

@@ -1,7 +1,7 @@
 //! The driver and the chip against a device: the first one found.
 
 use npublas::config::Device;
-use npublas::npu::chip::{Chip, Task};
+use npublas::npu::chip::{Arithmetic, Chip, Task};
 use npublas::npu::driver::{Buffer, Context, Driver, DriverError, Job, TaskRef};
 use npublas::npu::drm;
 use npublas::npu::rk3588::Rk3588;
@@ -79,6 +79,8 @@ impl Product {
         step: (usize, usize),
     ) -> Product {
         let (a, b) = (noise(rows * depth, 1), noise(depth * cols, 2));
+        let packed = bytes(&b);
+        let arithmetic = Arithmetic::Int8;
         let count = rows.div_ceil(step.0) * cols.div_ceil(step.1);
         let sizes = [rows * a_pitch, depth * cols, rows * c_pitch, count * 1024];
         let buffers = sizes.map(|size| context.allocate(size).expect("allocate"));
@@ -96,12 +98,13 @@ impl Product {
             for col in (first_col..first_col + width).step_by(32) {
                 for l in (0..depth).step_by(32) {
                     let block = blocks.next().expect("a block");
-                    Rk3588.pack_b_block(&b[col * depth + l..], depth, block);
+                    Rk3588.pack_b_block(arithmetic, &packed[col * depth + l..], depth, block);
                 }
             }
             in_b.write(first_col * depth, &tile);
             for first_row in (0..rows).step_by(step.0) {
                 let task = Task {
+                    arithmetic,
                     rows: step.0.min(rows - first_row),
                     cols: width,
                     depth,
@@ -171,7 +174,7 @@ fn small(context: &mut dyn Context) -> Product {
 fn products_are_exact() {
     let Some(device) = device("products_are_exact") else { return };
     let mut context = device.open();
-    let most = (Rk3588.max_rows(3072), 32, 3072);
+    let most = (Rk3588.max_rows(Arithmetic::Int8, 3072), 32, 3072);
     for (rows, cols, depth) in
         [(4, 32, 32), (1, 32, 32), (3, 64, 96), (37, 96, 160), (128, 32, 2048), most, (5, 1024, 64)]
     {
@@ -217,7 +220,8 @@ fn one_buffer_can_hold_everything() {
     let buffer = context.allocate(0x4000).unwrap();
     let base = buffer.iova();
     let (a, b, c) = (base, base + 0x1000, base + 0x2000);
-    let task = Task { rows: 4, cols: 32, depth: 32, a, a_pitch: 32, b, c, c_pitch: 128 };
+    let (arithmetic, rows, cols, depth) = (Arithmetic::Int8, 4, 32, 32);
+    let task = Task { arithmetic, rows, cols, depth, a, a_pitch: 32, b, c, c_pitch: 128 };
     let program = Rk3588.encode(&task).unwrap();
     buffer.write(0, &[1; 4 * 32]);
     buffer.write(0x1000, &[2; 32 * 32]);
@@ -388,7 +392,7 @@ fn a_context_can_be_dropped_at_any_time() {
 fn contexts_run_at_once() {
     let Some(device) = device("contexts_run_at_once") else { return };
     std::thread::scope(|scope| {
-        for _ in 0..Rk3588.limits().cores {
+        for _ in 0..Rk3588.cores() {
             scope.spawn(|| {
                 let mut context = device.open();
                 for _ in 0..4 {

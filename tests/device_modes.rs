@@ -9,7 +9,7 @@ use common::device;
 use common::oracle;
 use npublas::mode::Mode;
 use npublas::route::Reason;
-use npublas::runtime::{Scope, set_mode};
+use npublas::runtime::{Scope, set_mode, set_reproducible};
 use npublas::trace::Report;
 use npublas::{Gemm, MatMut, MatRef, gemm};
 
@@ -40,6 +40,7 @@ fn product(mode: Mode, family: &'static str, k: usize) -> Result<Product, Reason
     set_mode(Scope::Thread, before);
     let Some(Report { reason, npu, .. }) = report else { panic!("there was a product") };
     let line = npu.ok_or(reason)?;
+    assert_eq!((line.retried, line.repaired), (0, 0), "{mode:?} {family} k = {k}");
     let greatest = |line: &[f32]| f64::from(line.iter().fold(0f32, |max, x| max.max(x.abs())));
     let cols: Vec<f64> = (0..it.n).map(|j| greatest(&it.col(j))).collect();
     let mut product = Product { scheme: line.scheme, worst: 0.0, normwise: 0.0 };
@@ -55,12 +56,13 @@ fn product(mode: Mode, family: &'static str, k: usize) -> Result<Product, Reason
 }
 
 /// Mode, the schemes that may serve it, and the greatest R on normal and uniform numbers.
-const MODES: [(Mode, &[&str], f64); 5] = [
+const MODES: [(Mode, &[&str], f64); 6] = [
     (Mode::Standard, &["I-3s8p", "I-4s10p"], 3.0),
     (Mode::Strict, &["I-4s10p"], 0.6),
     (Mode::Fast, &["I-3s6p", "I-3s8p"], 10.0),
     (Mode::Low, &["I-2s3p"], 1024.0),
-    (Mode::Fp16, &["I-2s3p"], 1024.0),
+    (Mode::Fp16, &["fp16"], 8192.0),
+    (Mode::Fp16x2, &["fp16x2"], 10.0),
 ];
 
 #[test]
@@ -98,4 +100,18 @@ fn wide_ranges_are_for_the_cpu_or_within_the_bound_of_the_mode() {
             }
         }
     }
+}
+
+#[test]
+fn reproducible_calls_take_integers_for_halves() {
+    if !device::ready() {
+        return;
+    }
+    let before = set_reproducible(Scope::Thread, Some(true));
+    for (mode, stands_in) in [(Mode::Fp16, Mode::Low), (Mode::Fp16x2, Mode::Standard)] {
+        for family in ["normal", "unif", "graded"] {
+            assert_eq!(product(mode, family, 256), product(stands_in, family, 256), "{family}");
+        }
+    }
+    set_reproducible(Scope::Thread, before);
 }

@@ -3,16 +3,22 @@
 //!
 //! `NPUBLAS_GOLDEN=write` rewrites the checked-in streams.
 
-use npublas::npu::chip::{Chip, EncodeError, Task};
+use npublas::npu::chip::{Arithmetic, Chip, EncodeError, Task};
 use npublas::npu::rk3588::{Rk3588, encode::WORDS};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// A task whose rows lie densely.
-fn dense(rows: usize, cols: usize, depth: usize) -> Task {
+fn dense_of(arithmetic: Arithmetic, rows: usize, cols: usize, depth: usize) -> Task {
     let (a, b, c) = (0x1000, 0x2000, 0x3000);
-    Task { rows, cols, depth, a, a_pitch: depth, b, c, c_pitch: 4 * cols }
+    let (a_pitch, c_pitch) = (depth * arithmetic.bytes(), 4 * cols);
+    Task { arithmetic, rows, cols, depth, a, a_pitch, b, c, c_pitch }
+}
+
+/// The same of int8.
+fn dense(rows: usize, cols: usize, depth: usize) -> Task {
+    dense_of(Arithmetic::Int8, rows, cols, depth)
 }
 
 fn encode(task: &Task) -> Vec<u64> {
@@ -73,8 +79,28 @@ fn the_published_program_with_its_differences() {
     ];
     let mut overrides: HashMap<u64, u64> = int8_with_32_columns.into();
     overrides.extend(row_major);
+    check_against_published(&dense(4, 32, 32), &overrides);
+}
 
-    let words = encode(&dense(4, 32, 32));
+/// The program of the very same product is the published one except for the registers that say
+/// that A and C are row-major.
+#[test]
+fn the_published_program_in_row_major() {
+    let row_major = [
+        (0x100c, 0x2000_0120), // fp16, rows of A by line stride
+        (0x107c, 2 * 32 / 16), // pitch of A in atoms
+        (0x1080, 0),           // surfaces of A follow each other
+        (0x4024, 0x10),        // surfaces of C follow each other
+        (0x4038, 0x3_0003),    // pitch of C in atoms, less the one stored
+        (0x40c0, 4 * 16),      // next 16 columns: after 4 surfaces
+    ];
+    check_against_published(&dense_of(Arithmetic::Fp16, 4, 16, 32), &row_major.into());
+}
+
+/// Compares the program of a task with the published one, some registers of which have other
+/// values.
+fn check_against_published(task: &Task, overrides: &HashMap<u64, u64>) {
+    let words = encode(task);
     let published = published();
     assert_eq!(words.len(), published.len());
     for (&word, (theirs, name)) in words.iter().zip(&published) {
@@ -105,6 +131,8 @@ fn golden_streams() {
             },
         ),
         ("window_end", Task { b: 0xffff_fc00, ..dense(4, 32, 32) }),
+        ("fp16_odd", Task { c_pitch: 2064, ..dense_of(Arithmetic::Fp16, 37, 48, 160) }),
+        ("fp16_deepest", dense_of(Arithmetic::Fp16, 84, 1024, 1536)),
     ];
     let names = published();
     let rewrite = std::env::var("NPUBLAS_GOLDEN").as_deref() == Ok("write");
@@ -160,7 +188,8 @@ fn check_program(task: &Task, words: &[u64]) {
     }
     let get = |offset: u64| registers[&offset];
     let field = |offset, high, low| bits(get(offset), high, low);
-    let &Task { rows, cols, depth, a, a_pitch, b, c, c_pitch } = task;
+    let &Task { arithmetic, rows, cols, depth, a, a_pitch, b, c, c_pitch } = task;
+    let row = depth * arithmetic.bytes();
 
     // The feature map, in the CNA and everywhere else.
     assert_eq!((field(0x1020, 26, 16), field(0x1020, 10, 0)), (1, rows), "width, height");
@@ -174,8 +203,8 @@ fn check_program(task: &Task, words: &[u64]) {
     assert_eq!((field(0x405c, 28, 16), field(0x405c, 12, 0)), (rows - 1, 0), "WDMA");
     assert_eq!((get(0x500c), get(0x5010)), (0, rows as u64 - 1), "RDMA");
     // The kernels.
-    assert_eq!(get(0x1030) as usize, depth * cols, "bytes of B");
-    assert_eq!(field(0x1034, 18, 0), depth, "bytes of a kernel");
+    assert_eq!(get(0x1030) as usize, row * cols, "bytes of B");
+    assert_eq!(field(0x1034, 18, 0), row, "bytes of a kernel");
     assert_eq!(field(0x1038, 13, 0), cols, "kernels");
     assert_eq!(field(0x1038, 28, 16), 1 << 8 | 1, "kernels of 1×1");
     assert_eq!(get(0x3018) as usize, cols - 1);
@@ -186,20 +215,31 @@ fn check_program(task: &Task, words: &[u64]) {
     let (data_bank, weight_bank) = (field(0x1040, 3, 0), field(0x1040, 7, 4));
     assert_eq!(field(0x1040, 31, 8), 0, "no reuse, no FC banks");
     let entries = field(0x1044, 12, 0);
-    assert!(entries * 64 >= depth && entries * 64 < depth + 64, "entries");
+    assert!(entries * 64 >= row && entries * 64 < row + 64, "entries");
     assert!(entries * 64 * rows <= data_bank * 32768, "A does not fit");
     assert!(data_bank <= 8 && data_bank + weight_bank == 12, "banks");
-    assert!(32 * depth <= weight_bank * 32768, "32 kernels do not fit");
+    assert!(32 * row <= weight_bank * 32768, "32 kernels do not fit");
     // Addresses and strides.
     assert_eq!((get(0x1070), get(0x1110), get(0x4020)), (a.into(), b.into(), c.into()));
-    assert_eq!(get(0x100c), 1 << 29, "int8, rows by line stride");
+    assert_eq!(field(0x100c, 31, 10), 1 << 19, "rows by line stride");
     assert_eq!((field(0x107c, 27, 0) * 16, get(0x1080)), (a_pitch, 0), "strides of A");
     let notch = field(0x4038, 12, 0);
     assert_eq!((1 + notch) * 16, c_pitch, "pitch of C");
     assert_eq!(field(0x4038, 28, 16), notch, "both halves of the notch");
-    assert_eq!((get(0x4024), get(0x40c0)), (16, 32 * 4), "surfaces and groups of C");
-    // int8 → int32 with every stage between bypassed.
-    assert_eq!((get(0x3010), get(0x4010), get(0x4050)), (0, 4 << 29, 0x7fe));
+    // int8 → int32 or fp16 → fp32, with every stage between bypassed.
+    let group = match arithmetic {
+        Arithmetic::Int8 => {
+            assert_eq!((field(0x100c, 9, 0), get(0x3010)), (0, 0));
+            assert_eq!((get(0x4010), get(0x4050)), (4 << 29, 0x7fe));
+            32
+        }
+        Arithmetic::Fp16 => {
+            assert_eq!((field(0x100c, 9, 0), get(0x3010)), (0x120, 0x201));
+            assert_eq!((get(0x4010), get(0x4050)), (0xa800_0002, 0x36e));
+            16
+        }
+    };
+    assert_eq!((get(0x4024), get(0x40c0)), (16, group * 4), "surfaces and groups of C");
     assert_eq!((get(0x4040), get(0x4060), get(0x4070)), (0x53, 0x53, 0x383));
     assert_eq!((get(0x4080), get(0x4084), get(0x4088)), (0, 1, 0), "no conversion");
     // RDMA off.
@@ -208,15 +248,22 @@ fn check_program(task: &Task, words: &[u64]) {
 
 fn any_task() -> impl Strategy<Value = Task> {
     let addresses = (0u32..1 << 24, 0u32..1 << 24, 0u32..1 << 24);
-    ((1usize..=96, 1usize..=32, 0.0f64..1.0), (0usize..200, 0usize..200), addresses).prop_map(
-        |((depth, cols, rows), (a_slack, c_slack), (a, b, c))| {
-            let (depth, cols) = (32 * depth, 32 * cols);
+    let arithmetic = prop_oneof![Just(Arithmetic::Int8), Just(Arithmetic::Fp16)];
+    let shape = (arithmetic, 0.0f64..1.0, 0.0f64..1.0, 0.0f64..1.0);
+    (shape, (0usize..200, 0usize..200), addresses).prop_map(
+        |((arithmetic, depth, cols, rows), (a_slack, c_slack), (a, b, c))| {
+            let limits = Rk3588.limits(arithmetic);
+            let steps =
+                |share: f64, max: usize, step| step * (1 + (share * (max / step) as f64) as usize);
+            let depth = steps(depth, limits.max_depth, limits.depth_align);
+            let cols = steps(cols, limits.max_cols, limits.col_align);
             Task {
-                rows: 1 + (rows * Rk3588.max_rows(depth) as f64) as usize,
+                arithmetic,
+                rows: steps(rows, Rk3588.max_rows(arithmetic, depth), 1),
                 cols,
                 depth,
                 a: 16 * a,
-                a_pitch: depth + 16 * a_slack,
+                a_pitch: depth * arithmetic.bytes() + 16 * a_slack,
                 b: 16 * b,
                 c: 16 * c,
                 c_pitch: 4 * cols + 16 * c_slack,
@@ -242,6 +289,10 @@ fn every_limit_is_kept() {
         ("rows", Task { rows: 129, ..fits.clone() }),
         ("rows", dense(85, 32, 3072)),
         ("rows", dense(125, 32, 2080)),
+        ("rows", dense_of(Arithmetic::Fp16, 125, 32, 1056)),
+        ("cols", dense_of(Arithmetic::Fp16, 4, 24, 32)),
+        ("depth", dense_of(Arithmetic::Fp16, 1, 32, 1568)),
+        ("a_pitch", Task { arithmetic: Arithmetic::Fp16, a_pitch: 240, ..fits.clone() }),
         ("rows", Task { rows: usize::MAX, ..fits.clone() }),
         ("cols", Task { cols: 0, ..fits.clone() }),
         ("cols", Task { cols: 33, ..fits.clone() }),
@@ -278,15 +329,18 @@ fn every_limit_is_kept() {
 
 #[test]
 fn the_limits_are_consistent() {
-    let limits = Rk3588.limits();
-    assert_eq!(limits.cores, 3);
-    assert_eq!(limits.max_depth % limits.depth_align, 0);
-    assert_eq!(limits.max_cols % limits.col_align, 0);
-    for depth in (limits.depth_align..=limits.max_depth).step_by(limits.depth_align) {
-        let task = dense(Rk3588.max_rows(depth), limits.max_cols, depth);
-        check_program(&task, &encode(&task));
-        // The next row is refused, except where a multiple of 4 was preferred.
-        let next = Task { rows: task.rows + 1, ..task };
-        assert!(Rk3588.encode(&next).is_err());
+    assert_eq!(Rk3588.cores(), 3);
+    for arithmetic in Arithmetic::ALL {
+        let limits = Rk3588.limits(arithmetic);
+        assert_eq!(limits.max_depth % limits.depth_align, 0);
+        assert_eq!(limits.max_cols % limits.col_align, 0);
+        for depth in (limits.depth_align..=limits.max_depth).step_by(limits.depth_align) {
+            let rows = Rk3588.max_rows(arithmetic, depth);
+            let task = dense_of(arithmetic, rows, limits.max_cols, depth);
+            check_program(&task, &encode(&task));
+            // The next row is refused, except where a multiple of 4 was preferred.
+            let next = Task { rows: task.rows + 1, ..task };
+            assert!(Rk3588.encode(&next).is_err());
+        }
     }
 }

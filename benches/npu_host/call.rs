@@ -13,7 +13,7 @@ use npublas::npu::engine::results::Results;
 use npublas::npu::guard;
 use npublas::npu::rk3588::Rk3588;
 use npublas::npu::scheme::{Element, LineScan, Real, Scheme};
-use npublas::npu::verify::{Challenge, Projection};
+use npublas::npu::verify::{Challenge, Exact};
 use npublas::threads::Threads;
 
 static NOTHING: Spared = Spared { rows: Vec::new(), cols: Vec::new() };
@@ -27,7 +27,7 @@ pub struct Call<R> {
     pub b: Vec<R>,
     pub plan: Plan,
     pub buffers: Vec<OperandBuffers>,
-    pub challenge: Challenge,
+    pub challenge: Exact,
     pub threads: Threads,
 }
 
@@ -36,7 +36,7 @@ pub struct Call<R> {
 pub struct Prepared {
     pub rows: Packed,
     pub cols: Packed,
-    pub vectors: Vec<Projection>,
+    pub vectors: Vec<<Exact as Challenge>::Projection>,
     pub expected: Vec<u64>,
 }
 
@@ -60,7 +60,7 @@ impl<R: Real + Element> Call<R> {
             b: Box::new(Memory::new(plan.b_bytes(share))),
         });
         let buffers = buffers.collect();
-        let challenge = Challenge::draw(n, scheme.groups.len());
+        let challenge = Exact::draw(n, scheme);
         Call { scheme, n, a, b, plan, buffers, challenge, threads: Threads::alone() }
     }
 
@@ -74,13 +74,14 @@ impl<R: Real + Element> Call<R> {
         Lines::of_b(MatRef::from_row_major(&self.b, self.n, self.n, self.n), false)
     }
 
-    pub fn packer(&self) -> Packer<'_> {
+    pub fn packer(&self) -> Packer<'_, Exact> {
         Packer {
             chip: &Rk3588,
             scheme: self.scheme,
             plan: &self.plan,
             buffers: &self.buffers,
             challenge: &self.challenge,
+            is_guarded: true,
             threads: &self.threads,
         }
     }
@@ -101,7 +102,7 @@ impl<R: Real + Element> Call<R> {
         guard::accepts(self.scheme, &it.rows.stats, &it.cols.stats, self.n)
     }
 
-    pub fn results<'a>(&'a self, it: &'a Prepared, beta: R) -> Results<'a, R> {
+    pub fn results<'a>(&'a self, it: &'a Prepared, beta: R) -> Results<'a, R, Exact> {
         Results {
             formula: Formula {
                 scheme: self.scheme,

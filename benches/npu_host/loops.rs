@@ -5,7 +5,7 @@ use npublas::npu::driver::Buffer;
 use npublas::npu::engine::plan::Block;
 use npublas::npu::guard::LineStats;
 use npublas::npu::scheme::{Element, LineScan, Real};
-use npublas::npu::verify;
+use npublas::npu::verify::{Challenge, Exact};
 use std::hint::black_box;
 
 /// What a loop is for.
@@ -132,7 +132,7 @@ pub fn loops<'a, R: Real + Element>(
         9 * slices,
         Box::new(move || {
             (0..n).for_each(|_| {
-                black_box(verify::expect(black_box(&digits), &it.vectors[0]));
+                black_box(Exact::expect(black_box(&digits), &it.vectors[0]));
             });
         }),
     );
@@ -177,13 +177,15 @@ pub fn loops<'a, R: Real + Element>(
     );
     let (row, mut added) = (vec![7919; n], vec![0; n]);
     add(
-        "verify: observe",
+        "verify: confirm",
         Part::Verification,
         groups,
         24,
         Box::new(move || {
             (0..n).for_each(|_| {
-                black_box(call.challenge.observe(0, 0, black_box(&row), &mut added));
+                let mut seen = 0;
+                call.challenge.observe(0, 0, black_box(&row), &mut added, &mut seen);
+                black_box(seen);
             });
         }),
     );

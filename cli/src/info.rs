@@ -81,7 +81,7 @@ impl Info {
     /// A usable device in a few words. The driver does not tell which chip it drives.
     fn describe(&self, driver: &dyn Driver) -> String {
         let chip = Rk3588;
-        let cores = chip.limits().cores;
+        let cores = chip.cores();
         let used = self.config.npu_cores.map_or(cores, |wanted| wanted.min(cores));
         format!("driver {}, {}, {used} of {cores} cores", driver.name(), chip.name())
     }

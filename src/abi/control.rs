@@ -15,8 +15,12 @@ pub const NPUBLAS_MODE_FAST: c_int = 2;
 /// A bound by the largest magnitudes of rows and columns: 2^-12*k*max|a|*max|b| in single,
 /// 2^-35*k*max|a|*max|b| in double precision.
 pub const NPUBLAS_MODE_LOW: c_int = 3;
-/// The chip's own half precision where it has it; as NPUBLAS_MODE_LOW elsewhere.
+/// The chip's own half precision for single precision, about 2^-9 of the sum of |a||b|; as
+/// NPUBLAS_MODE_LOW for double precision, and in reproducible calls.
 pub const NPUBLAS_MODE_FP16: c_int = 4;
+/// Two halves of the chip for each element of single precision, about (k/31+15)*2^-24 of the sum of
+/// |a||b|; as NPUBLAS_MODE_STANDARD for double precision, and in reproducible calls.
+pub const NPUBLAS_MODE_FP16X2: c_int = 5;
 
 /// In the place of a setting: there is none. A thread then follows its process, and the process
 /// its environment.
@@ -171,13 +175,14 @@ mod tests {
             NPUBLAS_MODE_FAST,
             NPUBLAS_MODE_LOW,
             NPUBLAS_MODE_FP16,
+            NPUBLAS_MODE_FP16X2,
         ];
         assert_eq!(codes, Mode::ALL.map(|mode| mode as c_int));
     }
 
     #[test]
     fn codes_that_stand_for_nothing_set_nothing() {
-        for code in [c_int::MIN, -3, NPUBLAS_BAD_VALUE, 5, c_int::MAX] {
+        for code in [c_int::MIN, -3, NPUBLAS_BAD_VALUE, 6, c_int::MAX] {
             let set = |_| panic!("{code} was set");
             assert_eq!(exchange(code, &Mode::ALL, set), NPUBLAS_BAD_VALUE);
         }

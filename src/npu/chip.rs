@@ -6,32 +6,36 @@ use std::ops::Range;
 /// A kind of NPU.
 ///
 /// The device work is one operation only: `C = A·B` with A of rows × depth and B of
-/// depth × cols in int8, C of rows × cols in int32, all sums exact.
+/// depth × cols, and C of rows × cols sums of 4 bytes each, in some [`Arithmetic`].
 ///
-/// * **A** is row-major: one byte per element, a pitch of a multiple of [`Limits::pitch_align`]
-///   bytes from row to row, so that a task may read any range of rows and any aligned range of
-///   columns of a larger matrix in place.
+/// * **A** is row-major: a pitch of a multiple of [`Limits::pitch_align`] bytes from row to row,
+///   so that a task may read any range of rows and any aligned range of columns of a larger
+///   matrix in place.
 /// * **B** is packed tile by tile. A tile is its strips of [`Limits::col_align`] columns one after
 ///   the other, a strip is its blocks of [`Limits::depth_align`] rows one after the other, and a
 ///   block is in the chip's own order ([`Chip::pack_b_block`]).
-/// * **C** is row-major int32 with a pitch in bytes that is a multiple of 16.
+/// * **C** is row-major with a pitch in bytes that is a multiple of 16.
 pub trait Chip: Sync + fmt::Debug {
     /// Name for people.
     fn name(&self) -> &'static str;
 
-    /// What one task can do.
-    fn limits(&self) -> &Limits;
+    /// NPU cores.
+    fn cores(&self) -> usize;
+
+    /// What one task can do in this arithmetic.
+    fn limits(&self, arithmetic: Arithmetic) -> &Limits;
 
     /// Most rows that one task can take when its depth is `depth`; at least 1 for every
     /// depth up to [`Limits::max_depth`].
-    fn max_rows(&self, depth: usize) -> usize;
+    fn max_rows(&self, arithmetic: Arithmetic, depth: usize) -> usize;
 
     /// Packs one block of B, of [`Limits::depth_align`] rows and [`Limits::col_align`] columns,
-    /// into `dst`, which holds just that. Element l of column j is `columns[j * pitch + l]`.
+    /// into `dst`, which holds just that. Column j starts at byte `j * pitch` of `columns`; the
+    /// bytes of an element are in the order of the host, which is the chip's.
     ///
     /// # Panics
     /// When a column ends behind `columns`, or `dst` is not as long as a block.
-    fn pack_b_block(&self, columns: &[i8], pitch: usize, dst: &mut [u8]);
+    fn pack_b_block(&self, arithmetic: Arithmetic, columns: &[u8], pitch: usize, dst: &mut [u8]);
 
     /// The register commands of one task.
     ///
@@ -41,11 +45,31 @@ pub trait Chip: Sync + fmt::Debug {
     fn encode(&self, task: &Task) -> Result<CommandStream, EncodeError>;
 }
 
+/// What a task multiplies, and what sums it stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// int8, with exact sums in int32.
+    Int8,
+    /// binary16, with sums in binary32 that are rounded in the chip's own way.
+    Fp16,
+}
+
+impl Arithmetic {
+    /// Both of them.
+    pub const ALL: [Arithmetic; 2] = [Arithmetic::Int8, Arithmetic::Fp16];
+
+    /// Bytes of an element of A or B. Those of C have four.
+    pub fn bytes(self) -> usize {
+        match self {
+            Arithmetic::Int8 => 1,
+            Arithmetic::Fp16 => 2,
+        }
+    }
+}
+
 /// Limits of one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// NPU cores.
-    pub cores: usize,
     /// Depth is padded with zeros to a multiple of this.
     pub depth_align: usize,
     /// Columns are padded to a multiple of this.
@@ -58,9 +82,11 @@ pub struct Limits {
     pub max_cols: usize,
 }
 
-/// One unit of device work: `rows × cols` int32 sums of `depth` int8 products each.
+/// One unit of device work: `rows × cols` sums of `depth` products each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
+    /// What is multiplied, and how.
+    pub arithmetic: Arithmetic,
     /// Rows of A and C.
     pub rows: usize,
     /// Columns of B and C, a multiple of [`Limits::col_align`].
@@ -71,7 +97,7 @@ pub struct Task {
     pub a: u32,
     /// Bytes from one row of A to the next.
     pub a_pitch: usize,
-    /// IOVA of the packed tile of B, `depth · cols` bytes.
+    /// IOVA of the packed tile of B, `depth · cols` elements.
     pub b: u32,
     /// IOVA of the first element of C.
     pub c: u32,

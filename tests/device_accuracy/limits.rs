@@ -22,8 +22,20 @@ pub fn schemes(mode: Mode, double: bool) -> &'static [&'static str] {
         (Mode::Strict, true) => &["I-8s36p", "II-16"],
         (Mode::Fast, false) => &["I-3s6p", "I-3s8p", "I-4s10p"],
         (Mode::Fast, true) => &["I-7s28p", "I-8s36p", "II-15", "II-16"],
-        (Mode::Low | Mode::Fp16, false) => &["I-2s3p"],
+        (Mode::Low, false) => &["I-2s3p"],
+        (Mode::Fp16, false) => &["fp16"],
+        (Mode::Fp16x2, false) => &["fp16x2"],
+        (Mode::Fp16x2, true) => schemes(Mode::Standard, true),
         (Mode::Low | Mode::Fp16, true) => &["I-5s15p", "II-12"],
+    }
+}
+
+/// Whether every entry meets the bound of a conventional product.
+pub fn is_guarded(mode: Mode, double: bool) -> bool {
+    match mode {
+        Mode::Standard | Mode::Strict | Mode::Fast => true,
+        Mode::Fp16x2 => double,
+        Mode::Low | Mode::Fp16 => false,
     }
 }
 
@@ -54,11 +66,15 @@ pub fn broken(
         hold("error over the conventional bound", errors.conventional, 1.0);
         return broken;
     }
-    if mode.is_guarded() {
+    if is_guarded(mode, double) {
         hold("error over the promised bound", errors.promised, 1.0);
         if family == "eye" {
             hold("R of A·I", errors.r, 1.5 + factors);
         }
+    } else if scheme == "fp16" {
+        hold("error over the bound of halves", errors.halves, 1.0);
+    } else if scheme == "fp16x2" {
+        hold("error over the bound of pairs of halves", errors.pairs, 1.0);
     } else {
         hold("Rn", errors.rn, normwise(scheme, double, k) + factors);
         let documented = 2f64.powi(if double { -35 } else { -12 });
@@ -78,6 +94,8 @@ fn ordinary(mode: Mode, scheme: &str, family: &str) -> Option<f64> {
     let (uniform, normal, relu) = match (mode, scheme) {
         (Mode::Strict, _) => (0.6, 0.6, 0.6),
         (_, "I-3s6p") => (4.0, 10.0, 20.0),
+        (_, "fp16") => (8192.0, 8192.0, 8192.0),
+        (_, "fp16x2") => (10.0, 10.0, 10.0),
         (_, "I-2s3p") => (1024.0, 1024.0, 1024.0),
         (_, "I-5s15p") => (131_072.0, 131_072.0, 131_072.0),
         (_, "II-12") => (512.0, 512.0, 512.0),
@@ -87,8 +105,8 @@ fn ordinary(mode: Mode, scheme: &str, family: &str) -> Option<f64> {
         "unif01" | "unif" => Some(uniform),
         "normal" => Some(normal),
         "relu" => Some(relu),
-        // Half of both operands is zero: only the guard keeps that in bounds.
-        "relu2" => mode.is_guarded().then_some(relu),
+        // Half of both operands is zero: the guard keeps that in bounds, or exponents of their own.
+        "relu2" => (mode.is_guarded() || mode == Mode::Fp16x2).then_some(relu),
         _ => None,
     }
 }

@@ -16,7 +16,13 @@ pub enum Scheme {
     Slices { slices: u32, products: u32 },
     /// `II-N`: the first N moduli.
     Residues { moduli: usize },
+    /// `fp16` and `fp16x2`: the chip's own half precision, so many halves per element.
+    Halves { halves: usize },
 }
+
+/// Products that the chip sums exactly in half precision, and those that one task takes at most.
+const HALVES_GROUP: usize = 32;
+const HALVES_TASK: usize = 1536;
 
 /// Pairwise coprime.
 const MODULI: [u128; 16] =
@@ -24,6 +30,9 @@ const MODULI: [u128; 16] =
 
 impl Scheme {
     pub fn named(name: &str) -> Option<Scheme> {
+        if let Some(halves) = name.strip_prefix("fp16") {
+            return Some(Scheme::Halves { halves: if halves == "x2" { 2 } else { 1 } });
+        }
         if let Some(moduli) = name.strip_prefix("II-") {
             return Some(Scheme::Residues { moduli: moduli.parse().ok()? });
         }
@@ -36,13 +45,13 @@ impl Scheme {
     pub fn gemm<T: Element>(self, it: &Operands<T>, alpha: T, beta: T, old: &[T]) -> Vec<T> {
         let Operands { m, n, k, a, b } = it;
         let (m, n, k) = (*m, *n, *k);
-        // A complex product is two real ones of lines twice as long: [Ar, Ai]·[Br; -Bi] is the
-        // real part, [Ar, Ai]·[Bi; Br] the imaginary one.
+        // A complex product is two real ones of lines twice as long, real and imaginary parts by
+        // turns: [Ar, Ai]·[Br; -Bi] is the real part, [Ar, Ai]·[Bi; Br] the imaginary one.
         let join = |first: &dyn Fn(&[f64; 2]) -> f64,
                     second: &dyn Fn(&[f64; 2]) -> f64,
                     line: &[[f64; 2]]| {
-            let second = line.iter().filter(|_| T::COMPLEX).map(second);
-            Line::new(self, line.iter().map(first).chain(second))
+            let parts = 1 + usize::from(T::COMPLEX);
+            Line::new(self, line.iter().flat_map(|x| [first(x), second(x)].into_iter().take(parts)))
         };
         let row = |i: usize| {
             let line: Vec<_> = a[i * k..(i + 1) * k].iter().map(|x| x.doubles()).collect();
@@ -98,6 +107,13 @@ impl Scheme {
                 assert!(total.unsigned_abs() < range(moduli) / 2, "beyond the moduli");
                 (total, 0)
             }
+            Scheme::Halves { halves } => {
+                let exponent = row.exponent + col.exponent;
+                return ldexp(
+                    half_precision(&row.halves[..halves], &col.halves[..halves]),
+                    -exponent,
+                );
+            }
         };
         ldexp(total as f64, up - row.exponent - col.exponent)
     }
@@ -125,6 +141,8 @@ struct Line {
     exponent: i32,
     /// The elements as integers.
     whole: Vec<i64>,
+    /// The elements as halves in units of 2^-24, the leading ones first, padded as on the device.
+    halves: [Vec<i64>; 2],
     /// Their digits, plane by plane, the leading ones first.
     planes: Vec<Vec<i16>>,
 }
@@ -135,11 +153,24 @@ impl Line {
         let (exponent, slices) = match scheme {
             Scheme::Slices { slices, .. } => (fixed_exponent(&elements, slices), slices as usize),
             Scheme::Residues { moduli } => (norm_exponent(&elements, moduli), 0),
+            Scheme::Halves { .. } => (fixed_exponent(&elements, 2), 0),
         };
+        if let Scheme::Halves { .. } = scheme {
+            let padded = elements.len().next_multiple_of(HALVES_GROUP);
+            let mut halves = [vec![0; padded], vec![0; padded]];
+            for (l, &x) in elements.iter().enumerate() {
+                halves[0][l] = half(x, exponent);
+                // Exact: the difference has no more bits than the element.
+                let rest = ldexp(x, exponent) - halves[0][l] as f64 * 2f64.powi(-24);
+                halves[1][l] = half(rest, 11);
+            }
+            return Line { exponent, whole: Vec::new(), halves, planes: Vec::new() };
+        }
         let whole: Vec<i64> = elements.iter().map(|&x| quantise(x, exponent)).collect();
         let digits: Vec<_> = whole.iter().map(|&x| digits(x, slices)).collect();
         let plane = |p: usize| digits.iter().map(|digits| digits[p]).collect();
-        Line { exponent, planes: (0..slices).map(plane).collect(), whole }
+        let planes = (0..slices).map(plane).collect();
+        Line { exponent, planes, whole, halves: Default::default() }
     }
 }
 
@@ -158,6 +189,45 @@ fn quantise(x: f64, e: i32) -> i64 {
         cut + u64::from(rest > half || rest == half && cut % 2 == 1)
     };
     if x.is_sign_negative() { -(whole as i64) } else { whole as i64 }
+}
+
+/// The half nearest to x · 2^e, in units of 2^-24, the smallest half: 11 bits of it.
+fn half(x: f64, e: i32) -> i64 {
+    if x == 0.0 {
+        return 0;
+    }
+    let unit = (log2(x.abs()) + e - 10).max(-24);
+    quantise(x, e - unit) << (unit + 24)
+}
+
+/// Σ x·y over one or two halves per element: hi·hi + 2^-11 (hi·lo + lo·hi).
+fn half_precision(x: &[Vec<i64>], y: &[Vec<i64>]) -> f64 {
+    let high = half_sum(&x[0], &y[0]);
+    match (x, y) {
+        ([x, x_low], [y, y_low]) => {
+            let low = half_sum(&[&x[..], x_low].concat(), &[&y_low[..], y].concat());
+            high + low * 2f64.powi(-11)
+        }
+        _ => high,
+    }
+}
+
+/// Σ x·y over halves as the chip has it: a task takes an even share of the whole, sums every 32
+/// products exactly and rounds to single precision, and so when it adds them, one after the
+/// other. Tasks are added in units of 2^-16.
+fn half_sum(x: &[i64], y: &[i64]) -> f64 {
+    let depth = x.len();
+    let task = depth.div_ceil(depth.div_ceil(HALVES_TASK)).next_multiple_of(HALVES_GROUP);
+    let mut units = 0;
+    for (x, y) in x.chunks(task).zip(y.chunks(task)) {
+        let mut sum = 0f32;
+        for (x, y) in x.chunks(HALVES_GROUP).zip(y.chunks(HALVES_GROUP)) {
+            let group: i128 = x.iter().zip(y).map(|(&x, &y)| i128::from(x) * i128::from(y)).sum();
+            sum += group as f32 * 2f32.powi(-48);
+        }
+        units += (f64::from(sum) * 65_536.0).round_ties_even() as i64;
+    }
+    units as f64 / 65_536.0
 }
 
 /// The balanced digits of an integer, leading digit first.

@@ -26,6 +26,11 @@ pub struct Errors {
     pub root: f64,
     /// d less 2 eps G, over |α| k max|a| max|b|; complex numbers count as two real ones.
     pub greatest: f64,
+    /// The same over the bound of `fp16`, 2^-9 |α| Σ|a||b| + 2^-37 |α| k max|a| max|b|.
+    pub halves: f64,
+    /// The same over the bound of `fp16x2` for a device without low sums,
+    /// (k/31 + 15) u |α| Σ|a||b| + 2^-43 |α| k max|a| max|b|.
+    pub pairs: f64,
     /// Σ d².
     pub squares: f64,
     /// Entries that are exact.
@@ -44,6 +49,8 @@ impl Errors {
             conventional: self.conventional.max(other.conventional),
             root: self.root.max(other.root),
             greatest: self.greatest.max(other.greatest),
+            halves: self.halves.max(other.halves),
+            pairs: self.pairs.max(other.pairs),
             squares: self.squares + other.squares,
             exact: self.exact + other.exact,
             entries: self.entries + other.entries,
@@ -150,6 +157,11 @@ fn entry<T: Element>(call: &Call<T>, row: &Line, col: &Line, old: T, result: T) 
     let r = over(1.0, product + added);
     let beyond = (less(1.0) - 2.0 * T::eps() * (product + added)).max(0.0);
     let greatest = widen * alpha * row.parts.len() as f64 * row.max * col.max;
+    let over_bound = |share: f64, fixed: i32| {
+        let bound = share * widen * product + 2f64.powi(fixed) * greatest;
+        if beyond == 0.0 { 0.0 } else { beyond / bound }
+    };
+    let depth = row.parts.len() as f64;
     Errors {
         r,
         rn: over(1.0, norms + added),
@@ -157,6 +169,8 @@ fn entry<T: Element>(call: &Call<T>, row: &Line, col: &Line, old: T, result: T) 
         conventional: over(k + 2.0, widen * (k + 2.0) / 2.0 * (product + added)),
         root: r / (1.0 + k.sqrt() / 2.0),
         greatest: if beyond == 0.0 { 0.0 } else { beyond / greatest },
+        halves: over_bound(2f64.powi(-9), -37),
+        pairs: over_bound((depth / 31.0 + 15.0) * T::eps() / 2.0, -43),
         squares: modulus(distances).powi(2),
         exact: usize::from(exact),
         entries: 1,

@@ -4,7 +4,7 @@
 use super::area::Spared;
 use super::lines::Lines;
 use super::operands::{self, Packed};
-use crate::mode::Mode;
+use crate::mode::Policy;
 use crate::npu::guard::{self, Verdict};
 use crate::npu::scheme::ladder::ladder;
 use crate::npu::scheme::{Element, LineScan, Real, Scheme};
@@ -25,9 +25,13 @@ pub struct Ladder<'a> {
 }
 
 impl Ladder<'_> {
-    /// That of a real product of m × n × k in the type's precision, and of a mode.
-    pub fn of<T: Element>(mode: Mode, shape: (usize, usize, usize)) -> Ladder<'static> {
-        let schemes = ladder(T::Real::PRECISION, mode, shape);
+    /// That of a real product of m × n × k in the type's precision, and of a policy.
+    pub fn of<T: Element>(policy: Policy, shape: (usize, usize, usize)) -> Ladder<'static> {
+        let precision = T::Real::PRECISION;
+        // Halves serve single precision, and their bits are the device's own.
+        let is_for_halves = precision == f32::PRECISION && !policy.reproducible;
+        let mode = if is_for_halves { policy.mode } else { policy.mode.in_integers() };
+        let schemes = ladder(precision, mode, shape);
         Ladder { schemes, is_guarded: mode.is_guarded(), may_part: true }
     }
 
@@ -134,8 +138,11 @@ impl Choice {
             return Err(Reason::NonFinite);
         }
         for &scheme in ladder.schemes {
-            let a = operands::examine(survey.rows, &survey.row_scans, scheme, threads);
-            let b = operands::examine(survey.cols, &survey.col_scans, scheme, threads);
+            let examine = |lines, scans: &[_]| {
+                operands::examine(lines, scans, scheme, ladder.is_guarded, threads)
+            };
+            let a = examine(survey.rows, &survey.row_scans);
+            let b = examine(survey.cols, &survey.col_scans);
             if let Some(spared) = survey.judge(scheme, ladder, &a, &b)? {
                 let (row_exponents, col_exponents) = (a.exponents, b.exponents);
                 return Ok(Choice { scheme, row_exponents, col_exponents, spared });

@@ -11,6 +11,7 @@ use crate::npu::chip::{Chip, Task};
 use crate::npu::driver::{Buffer, DriverError, Job, TaskRef};
 use crate::npu::pool::Lane;
 use crate::npu::scheme::Element;
+use crate::npu::verify::Challenge;
 use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
 use std::collections::VecDeque;
@@ -170,9 +171,9 @@ impl<'a> Flight<'a> {
 
     /// Waits for the oldest block on the device and has it collected. `false` when there is
     /// none.
-    pub fn land<T: Element>(
+    pub fn land<T: Element, C: Challenge>(
         &mut self,
-        results: &Results<'_, T>,
+        results: &Results<'_, T, C>,
         c: &MatMut<'_, T>,
         threads: &Threads,
     ) -> bool {
@@ -301,6 +302,7 @@ fn tasks(
         .iter()
         .enumerate()
         .map(|(s, section)| Task {
+            arithmetic: plan.arithmetic,
             rows,
             cols: plan.width(block.tile),
             depth: section.span.len(),

@@ -42,10 +42,10 @@ fn needed(
     threads: usize,
 ) -> usize {
     let per_depth =
-        (STRIP + 1) * size_of::<f64>() + scheme.planes() * (col_align + 3 * size_of::<u64>());
+        (STRIP + 1) * size_of::<f64>() + scheme.bytes() * (col_align + 3 * size_of::<u64>());
     let scratch = threads * ((k + 64) * per_depth + PER_THREAD);
     let tiles = n.div_ceil(TILE) + 1;
-    let projections = tiles * (2 * m + scheme.planes() * k) * size_of::<u64>();
+    let projections = tiles * (2 * m + scheme.bytes() * k) * size_of::<u64>();
     scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
 }
 

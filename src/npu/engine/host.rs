@@ -266,7 +266,7 @@ mod tests {
     use super::super::choice::Ladder;
     use super::*;
     use crate::mat::{MatMut, MatRef};
-    use crate::mode::Mode;
+    use crate::mode::{Mode, Policy};
     use crate::npu::int8;
     use crate::npu::scheme::{Group, LineScan};
     use crate::scalar::{c32, c64};
@@ -315,7 +315,10 @@ mod tests {
 
         fn choice(&self, mode: Mode) -> Choice {
             let mut c = self.c.clone();
-            let ladder = Ladder { is_guarded: false, ..Ladder::of::<T>(mode, self.shape) };
+            let ladder = Ladder {
+                is_guarded: false,
+                ..Ladder::of::<T>(Policy { mode, reproducible: true }, self.shape)
+            };
             Choice::new(&self.problem(&mut c), ladder, &Threads::alone()).unwrap()
         }
 

@@ -18,15 +18,15 @@ pub mod reproducible;
 pub mod results;
 mod transpose;
 
-use super::chip::Chip;
+use super::chip::{Arithmetic, Chip};
 use super::driver::DriverError;
 use super::pool::Lane;
 pub use super::scheme::Element;
 use super::scheme::Scheme;
-use super::verify::Challenge;
+use super::verify::{Challenge, Exact, Rounded};
 use super::{drm, rk3588};
 use crate::config::{Config, Level, Offload};
-use crate::mode::{Mode, Policy};
+use crate::mode::Policy;
 use crate::problem::Gemm;
 use crate::profile::{Product, Profile, Recipe};
 use crate::route::Reason;
@@ -133,7 +133,7 @@ impl Npu {
     /// Finds the device that the configuration names and opens a context per core.
     pub fn open(config: &Config) -> Result<Npu, Reason> {
         let chip: &'static dyn Chip = &rk3588::Rk3588;
-        let cores = config.npu_cores.unwrap_or(chip.limits().cores);
+        let cores = config.npu_cores.unwrap_or(chip.cores());
         let found = drm::find(&config.device);
         for node in &found {
             let what = match &node.result {
@@ -198,7 +198,7 @@ impl Npu {
 
     /// Computes `C ← α·A·B + β·C`. α, k and the size of C are not zero.
     pub fn gemm<T: Element>(&self, problem: &mut Gemm<'_, T>, terms: &Terms<'_>) -> Outcome {
-        let ladder = Ladder::of::<T>(terms.policy.mode, real_shape(problem));
+        let ladder = Ladder::of::<T>(terms.policy, real_shape(problem));
         match ladder.refuse(problem) {
             Some(reason) => Outcome::declined(reason),
             None => self.run(problem, Work::Offered(ladder), terms),
@@ -268,14 +268,17 @@ impl Npu {
     /// Rows and columns of C that one pass over the device may take: every lane's operands stay
     /// within [`OPERAND_BYTES`] under the widest of the schemes.
     fn part_size<T: Element>(&self, k: usize, lanes: usize, schemes: &[&Scheme]) -> (usize, usize) {
-        let limits = self.chip.limits();
-        let pitch = (k * T::PARTS).next_multiple_of(limits.depth_align);
-        let planes = schemes.iter().map(|s| s.planes()).max().unwrap_or(1);
-        let products = schemes.iter().map(|s| s.products()).max().unwrap_or(1);
-        let rows = (OPERAND_BYTES / (pitch * planes)).max(1);
-        let cols = OPERAND_BYTES / (pitch * products) * lanes;
-        let cols = (cols / limits.col_align * limits.col_align).max(limits.col_align);
-        (rows, cols / T::PARTS)
+        let size = |scheme: &&Scheme| {
+            let limits = self.chip.limits(scheme.arithmetic());
+            let pitch = (k * T::PARTS).next_multiple_of(limits.depth_align);
+            let rows = (OPERAND_BYTES / (pitch * scheme.bytes())).max(1);
+            let products = scheme.products() * scheme.arithmetic().bytes();
+            let cols = OPERAND_BYTES / (pitch * products) * lanes;
+            let cols = (cols / limits.col_align * limits.col_align).max(limits.col_align);
+            (rows, cols / T::PARTS)
+        };
+        let least = |a: (usize, usize), b: (usize, usize)| (a.0.min(b.0), a.1.min(b.1));
+        schemes.iter().map(size).reduce(least).unwrap_or((1, 1))
     }
 
     /// How long the jobs of a product may take.
@@ -300,7 +303,6 @@ impl Npu {
         terms: &Terms<'_>,
         troubles: &mut Troubles,
     ) -> Result<Outcome, Reason> {
-        let Terms { config, threads, .. } = *terms;
         if self.is_closing() {
             return Err(Reason::Exit);
         }
@@ -313,13 +315,14 @@ impl Npu {
         let problem = &mut whole.part(first_row, first_col, area.rows.len(), area.cols.len());
         // Of the real product, see `Lines`.
         let (m, n, k) = real_shape(problem);
-        let col_align = self.chip.limits().col_align;
-        let (schemes, helpers) = (work.schemes(), threads.count());
+        let (schemes, threads) = (work.schemes(), terms.threads);
+        let aligns = schemes.iter().map(|s| self.chip.limits(s.arithmetic()).col_align);
+        let widest = aligns.max().unwrap_or(1);
         let (chip, count) = (self.chip, lanes.len());
         let plan = |scheme: &Scheme| Plan::new(chip, scheme, m, n, k, count);
         let mapped = schemes.iter().map(|scheme| plan(scheme).bytes(flight::DEPTH)).max();
         let mapped = mapped.unwrap_or(0);
-        if !headroom::is_there((m, n, k), schemes, col_align, helpers, mapped) {
+        if !headroom::is_there((m, n, k), schemes, widest, threads.count(), mapped) {
             return Err(Reason::Memory);
         }
         let survey = Survey::new(problem, threads);
@@ -329,83 +332,107 @@ impl Npu {
         }
 
         for &scheme in work.schemes() {
-            let plan = plan(scheme);
-            let challenge = Challenge::draw(n, scheme.groups.len());
-            let buffers =
-                operand_buffers(&plan, lanes).map_err(|e| troubles.note(&e, config.log))?;
-            let packer = Packer {
-                chip: self.chip,
-                scheme,
-                plan: &plan,
-                buffers: &buffers,
-                challenge: &challenge,
-                threads,
+            let attempt = match scheme.arithmetic() {
+                Arithmetic::Int8 => Self::attempt::<T, Exact>,
+                Arithmetic::Fp16 => Self::attempt::<T, Rounded>,
             };
-            let (packed_cols, vectors) = packer.columns(survey.cols, &survey.col_scans);
-            let (packed_rows, expected) = packer.rows(survey.rows, &survey.row_scans, &vectors);
-            let verdict = match work {
-                Work::Offered(ladder) => survey.judge(scheme, ladder, &packed_rows, &packed_cols),
-                Work::Chosen(choice) => {
-                    Ok(Some(choice.spared.within(area.rows.clone(), area.cols.clone())))
-                }
-            };
-            let Ok(Some(spared)) = &verdict else {
-                give_back(lanes, buffers);
-                verdict?;
-                continue;
-            };
-            let formula = Formula {
-                scheme,
-                row_exponents: &packed_rows.exponents,
-                col_exponents: &packed_cols.exponents,
-                spared,
-                alpha: problem.alpha,
-                beta: problem.beta,
-            };
-            let results = Results {
-                formula,
-                plan: &plan,
-                challenge: &challenge,
-                expected: &expected,
-                verify: config.verify,
-            };
-            let landings = self
-                .fly(lanes, &plan, buffers, &results, problem, terms)
-                .map_err(|e| troubles.note(&e, config.log))?;
-            let mut outcome = Outcome {
-                line: NpuLine {
-                    scheme: scheme.name,
-                    spared: (spared.rows.len() + spared.cols.len()) as u64,
-                    ..NpuLine::default()
-                },
-                spared: spared.areas(problem.m(), problem.n()),
-                ..Outcome::default()
-            };
-            for landing in landings {
-                outcome.line.add(&landing.line);
-                if let Some(failure) = &landing.failure {
-                    troubles.note(failure, config.log);
-                }
-                for leftover in landing.left {
-                    let tile = &plan.tiles[leftover.block.tile];
-                    for cols in spared.kept_cols(tile.start / T::PARTS..tile.end / T::PARTS) {
-                        let area = |rows| Area { rows, cols: cols.clone() };
-                        outcome.left.extend(runs(&leftover.rows).map(area));
-                    }
-                }
+            match attempt(self, scheme, problem, area, work, &survey, lanes, terms, troubles) {
+                Err(Reason::Guard) => {}
+                done => return done,
             }
-            return Ok(outcome);
         }
         Err(Reason::Guard)
     }
 
+    /// The same under one scheme; [`Reason::Guard`] where the guard does not accept it.
+    fn attempt<T: Element, C: Challenge>(
+        &self,
+        scheme: &'static Scheme,
+        problem: &mut Gemm<'_, T>,
+        area: &Area,
+        work: Work<'_>,
+        survey: &Survey<'_, T>,
+        lanes: &mut [&mut Lane],
+        terms: &Terms<'_>,
+        troubles: &mut Troubles,
+    ) -> Result<Outcome, Reason> {
+        let Terms { config, threads, .. } = *terms;
+        let (m, n, k) = real_shape(problem);
+        let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
+        let challenge = C::draw(n, scheme);
+        let buffers = operand_buffers(&plan, lanes).map_err(|e| troubles.note(&e, config.log))?;
+        let packer = Packer {
+            chip: self.chip,
+            scheme,
+            plan: &plan,
+            buffers: &buffers,
+            challenge: &challenge,
+            is_guarded: matches!(work, Work::Offered(Ladder { is_guarded: true, .. })),
+            threads,
+        };
+        let (packed_cols, vectors) = packer.columns(survey.cols, &survey.col_scans);
+        let (packed_rows, expected) = packer.rows(survey.rows, &survey.row_scans, &vectors);
+        let verdict = match work {
+            Work::Offered(ladder) => survey.judge(scheme, ladder, &packed_rows, &packed_cols),
+            Work::Chosen(choice) => {
+                Ok(Some(choice.spared.within(area.rows.clone(), area.cols.clone())))
+            }
+        };
+        let Ok(Some(spared)) = &verdict else {
+            give_back(lanes, buffers);
+            verdict?;
+            return Err(Reason::Guard);
+        };
+        let formula = Formula {
+            scheme,
+            row_exponents: &packed_rows.exponents,
+            col_exponents: &packed_cols.exponents,
+            spared,
+            alpha: problem.alpha,
+            beta: problem.beta,
+        };
+        let results = Results {
+            formula,
+            plan: &plan,
+            challenge: &challenge,
+            expected: &expected,
+            verify: config.verify,
+        };
+        let landings = self
+            .fly(lanes, &plan, buffers, &results, problem, terms)
+            .map_err(|e| troubles.note(&e, config.log))?;
+        let mut outcome = Outcome {
+            line: NpuLine {
+                scheme: scheme.name,
+                spared: (spared.rows.len() + spared.cols.len()) as u64,
+                ..NpuLine::default()
+            },
+            spared: spared.areas(problem.m(), problem.n()),
+            ..Outcome::default()
+        };
+        for landing in landings {
+            outcome.line.add(&landing.line);
+            if let Some(failure) = &landing.failure {
+                troubles.note(failure, config.log);
+            }
+            for leftover in landing.left {
+                let tile = &plan.tiles[leftover.block.tile];
+                for cols in spared.kept_cols(tile.start / T::PARTS..tile.end / T::PARTS) {
+                    let area = |rows| Area { rows, cols: cols.clone() };
+                    outcome.left.extend(runs(&leftover.rows).map(area));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
     /// Runs all shares of a plan, each on its lane, until every block has landed or was given up.
-    fn fly<T: Element>(
+    fn fly<T: Element, C: Challenge>(
         &self,
         lanes: &mut [&mut Lane],
         plan: &Plan,
         buffers: Vec<OperandBuffers>,
-        results: &Results<'_, T>,
+        results: &Results<'_, T, C>,
         problem: &mut Gemm<'_, T>,
         terms: &Terms<'_>,
     ) -> Result<Vec<Landing>, DriverError> {
@@ -462,13 +489,14 @@ fn real_shape<T: Element>(problem: &Gemm<'_, T>) -> (usize, usize, usize) {
 }
 
 /// What the cost model needs to know of the scheme that a product is tried with first.
-pub fn recipe<T: Element>(problem: &Gemm<'_, T>, mode: Mode) -> Recipe {
-    let scheme = Ladder::of::<T>(mode, real_shape(problem)).schemes[0];
+pub fn recipe<T: Element>(problem: &Gemm<'_, T>, policy: Policy) -> Recipe {
+    let scheme = Ladder::of::<T>(policy, real_shape(problem)).schemes[0];
+    let bytes = scheme.arithmetic().bytes();
     Recipe {
-        planes: scheme.planes(),
-        products: scheme.products(),
+        planes: scheme.bytes(),
+        products: scheme.products() * bytes,
         outputs: scheme.groups.len(),
-        deepest: scheme.groups.iter().map(|group| group.count).max().unwrap_or(1),
+        deepest: scheme.groups.iter().map(|group| group.count * bytes).max().unwrap_or(1),
     }
 }
 

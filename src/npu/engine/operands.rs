@@ -1,4 +1,4 @@
-//! Splits both operands into digit planes and packs them into device buffers.
+//! Splits both operands into planes and packs them into device buffers.
 //!
 //! One pass over each operand serves four masters: the device gets its bytes, the guard its
 //! statistics, the verification its projections, and the recombination its exponents.
@@ -11,7 +11,7 @@ use crate::npu::driver::Buffer;
 use crate::npu::guard::LineStats;
 use crate::npu::pool::Lane;
 use crate::npu::scheme::{Element, LineScan, Real, Scheme};
-use crate::npu::verify::{self, Challenge, Projection};
+use crate::npu::verify::Challenge;
 use crate::threads::Threads;
 use std::sync::Mutex;
 
@@ -59,79 +59,87 @@ pub fn examine<T: Element>(
     lines: Lines<'_, T>,
     scans: &[LineScan<T::Real>],
     scheme: &Scheme,
+    is_guarded: bool,
     threads: &Threads,
 ) -> Packed {
     let pitch = lines.length();
     let count = lines.count();
-    let scratch = Scratch::<T>::default;
-    let strips = threads.map(count.div_ceil(STRIP), scratch, |scratch, strip| {
-        let Scratch { lines: gathered, planes, .. } = scratch;
-        planes.resize(scheme.planes() * pitch, 0);
+    let scratch = <(lines::Scratch<T>, Vec<i8>)>::default;
+    let strips = threads.map(count.div_ceil(STRIP), scratch, |(gathered, planes), strip| {
+        planes.resize(scheme.bytes() * pitch, 0);
         let range = strip * STRIP..count.min((strip + 1) * STRIP);
         let mut found = Vec::with_capacity(range.len());
         lines.visit(range, gathered, |i, line| {
-            found.push(split(scheme, line, &scans[i], pitch, planes));
+            found.push(split(scheme, line, &scans[i], is_guarded, pitch, planes));
         });
         found
     });
-    let (exponents, stats) = strips.into_iter().flatten().unzip();
-    Packed { exponents, stats }
+    let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
+    for (exponent, stat) in strips.into_iter().flatten() {
+        packed.exponents.push(exponent);
+        packed.stats.extend(stat);
+    }
+    packed
 }
 
-/// Splits one line into `planes`; returns its exponent and statistics. A line that is zeros by its
-/// scan is not looked at.
+/// Splits one line into `planes`; returns its exponent and, for a guard, its statistics. A line that
+/// is zeros by its scan is not looked at.
 fn split<R: Real>(
     scheme: &Scheme,
     line: &[R],
     scan: &LineScan<R>,
+    is_guarded: bool,
     pitch: usize,
     planes: &mut [i8],
-) -> (i32, LineStats) {
+) -> (i32, Option<LineStats>) {
     let line = if scan.nonzeros == 0 { &[] } else { line };
     let exponent = scheme.exponent(line, scan);
     scheme.split(line, exponent, pitch, planes);
-    (exponent, LineStats::of(line, scan, exponent, scheme, planes, pitch))
+    let stats = || LineStats::of(line, scan, exponent, scheme, planes, pitch);
+    (exponent, is_guarded.then(stats))
 }
 
 /// Everything that packing needs to know of the call.
 #[derive(Debug, Clone, Copy)]
-pub struct Packer<'a> {
+pub struct Packer<'a, C> {
     /// The chip whose layouts are written.
     pub chip: &'a dyn Chip,
-    /// How many digits, and which products of them.
+    /// What elements become, and which products of that are kept.
     pub scheme: &'a Scheme,
     /// Where everything goes.
     pub plan: &'a Plan,
     /// The buffers, one per share of the plan.
     pub buffers: &'a [OperandBuffers],
     /// The random numbers of the verification.
-    pub challenge: &'a Challenge,
+    pub challenge: &'a C,
+    /// Whether a guard wants statistics.
+    pub is_guarded: bool,
     /// Who helps.
     pub threads: &'a Threads,
 }
 
 /// Scratch of one thread.
 #[derive(Debug)]
-struct Scratch<T: Element> {
+struct Scratch<T: Element, C: Challenge> {
     lines: lines::Scratch<T>,
-    /// Digit planes of a line or of all lines of a strip.
+    /// Planes of a line or of all lines of a strip.
     planes: Vec<i8>,
-    projections: Vec<u64>,
+    running: C::Running,
     block: Vec<u8>,
 }
 
-impl<T: Element> Default for Scratch<T> {
+impl<T: Element, C: Challenge> Default for Scratch<T, C> {
     fn default() -> Self {
         Scratch {
             lines: lines::Scratch::default(),
             planes: Vec::new(),
-            projections: Vec::new(),
+            running: C::Running::default(),
             block: Vec::new(),
         }
     }
 }
 
-impl Packer<'_> {
+impl<C: Challenge> Packer<'_, C> {
     fn planes_len(&self) -> usize {
         self.plan.a_pitch
     }
@@ -142,27 +150,44 @@ impl Packer<'_> {
         self.planes_len() + 64
     }
 
+    fn split<R: Real>(
+        &self,
+        line: &[R],
+        scan: &LineScan<R>,
+        planes: &mut [i8],
+    ) -> (i32, Option<LineStats>) {
+        split(self.scheme, line, scan, self.is_guarded, self.plan.pitch, planes)
+    }
+
     /// Packs B, whose columns are `lines`, into the buffers of every share that needs them.
     /// Returns what it found and, per tile, what rows of A must meet.
     pub fn columns<T: Element>(
         &self,
         lines: Lines<'_, T>,
         scans: &[LineScan<T::Real>],
-    ) -> (Packed, Vec<Projection>) {
+    ) -> (Packed, Vec<C::Projection>) {
         let plan = self.plan;
         // A strip is as wide as the chip's alignment, so that it is contiguous in every tile.
-        let align = self.chip.limits().col_align;
+        let align = self.chip.limits(plan.arithmetic).col_align;
         let strips: Vec<(usize, usize)> = (0..plan.tiles.len())
             .flat_map(|tile| (0..plan.width(tile)).step_by(align).map(move |col| (tile, col)))
             .collect();
-        let projections: Vec<Mutex<Vec<u64>>> =
-            plan.tiles.iter().map(|_| Mutex::new(vec![0; self.planes_len()])).collect();
+        let totals: Vec<Mutex<C::Running>> = plan
+            .tiles
+            .iter()
+            .map(|_| {
+                let mut running = C::Running::default();
+                self.challenge.start(self.planes_len(), &mut running);
+                Mutex::new(running)
+            })
+            .collect();
 
-        let found = self.threads.map(strips.len(), Scratch::<T>::default, |scratch, strip| {
+        let scratch = Scratch::<T, C>::default;
+        let found = self.threads.map(strips.len(), scratch, |scratch, strip| {
             let (tile, first) = strips[strip];
             let cols = &plan.tiles[tile];
             let range = cols.start + first..cols.end.min(cols.start + first + align);
-            self.column_strip(lines, scans, range, (tile, first), &projections[tile], scratch)
+            self.column_strip(lines, scans, range, (tile, first), &totals[tile], scratch)
         });
 
         let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
@@ -170,11 +195,11 @@ impl Packer<'_> {
             packed.exponents.extend(exponents);
             packed.stats.extend(stats);
         }
-        let vectors = projections
+        let vectors = totals
             .into_iter()
-            .map(|u| {
-                let u = u.into_inner().unwrap_or_else(|e| e.into_inner());
-                self.challenge.combine(self.scheme, &u, plan.pitch)
+            .map(|total| {
+                let total = total.into_inner().unwrap_or_else(|e| e.into_inner());
+                self.challenge.combine(self.scheme, &total, plan.pitch)
             })
             .collect();
         (packed, vectors)
@@ -187,53 +212,51 @@ impl Packer<'_> {
         scans: &[LineScan<T::Real>],
         range: std::ops::Range<usize>,
         at: (usize, usize),
-        projection: &Mutex<Vec<u64>>,
-        scratch: &mut Scratch<T>,
+        total: &Mutex<C::Running>,
+        scratch: &mut Scratch<T, C>,
     ) -> (Vec<i32>, Vec<LineStats>) {
         let (len, pitch) = (self.planes_len(), self.line_pitch());
-        let Scratch { lines: gathered, planes, projections, block } = scratch;
-        projections.clear();
-        projections.resize(len, 0);
-        planes.resize(self.chip.limits().col_align * pitch, 0);
+        let Scratch { lines: gathered, planes, running, block } = scratch;
+        self.challenge.start(len, running);
+        planes.resize(self.chip.limits(self.plan.arithmetic).col_align * pitch, 0);
         planes[range.len() * pitch..].fill(0);
         let (mut exponents, mut stats) = (Vec::new(), Vec::new());
 
         lines.visit(range.clone(), gathered, |col, line| {
             let planes = &mut planes[(col - range.start) * pitch..][..len];
-            let (exponent, stat) = split(self.scheme, line, &scans[col], self.plan.pitch, planes);
+            let (exponent, stat) = self.split(line, &scans[col], planes);
             exponents.push(exponent);
-            stats.push(stat);
-            self.challenge.add_column(col, planes, projections);
+            stats.extend(stat);
+            self.challenge.add_column(col, planes, running);
         });
         self.write_strip(at, planes, block);
 
-        let mut total = projection.lock().unwrap_or_else(|e| e.into_inner());
-        for (sum, add) in total.iter_mut().zip(projections) {
-            *sum = sum.wrapping_add(*add);
-        }
+        let mut total = total.lock().unwrap_or_else(|e| e.into_inner());
+        self.challenge.merge(&mut total, running);
         (exponents, stats)
     }
 
-    /// Packs the digit planes of one strip of columns of B, block by block, into the buffers of
+    /// Packs the planes of one strip of columns of B, block by block, into the buffers of
     /// every share that needs them. `at` is its tile and its first column in the tile; the
     /// columns are [`Packer::line_pitch`] apart, and `block` is scratch.
     pub fn write_strip(&self, at: (usize, usize), planes: &[i8], block: &mut Vec<u8>) {
         let (tile, first) = at;
-        let (plan, limits) = (self.plan, self.chip.limits());
-        let (pitch, step) = (plan.pitch, limits.depth_align);
-        block.resize(step * limits.col_align, 0);
+        let (plan, limits) = (self.plan, self.chip.limits(self.plan.arithmetic));
+        let (pitch, step, bytes) = (plan.pitch, limits.depth_align, plan.arithmetic.bytes());
+        block.resize(step * limits.col_align * bytes, 0);
         let shares = plan.shares.iter().zip(self.buffers).filter(|(s, _)| s.tiles.contains(&tile));
         for (s, section) in plan.sections.iter().enumerate() {
             let group = &self.scheme.groups[section.group];
             let planes_of_b: Vec<usize> = group.products().map(|(_, q)| q - 1).collect();
-            let before = first * section.span.len();
+            let before = first * section.span.len() * bytes;
             let strips: Vec<(&dyn Buffer, usize)> = shares
                 .clone()
                 .map(|(share, to)| (&*to.b, plan.b_offset(share, tile, s) + before))
                 .collect();
             for (i, l) in section.span.clone().step_by(step).enumerate() {
-                let start = planes_of_b[l / pitch] * pitch + l % pitch;
-                self.chip.pack_b_block(&planes[start..], self.line_pitch(), block);
+                let start = (planes_of_b[l / pitch] * pitch + l % pitch) * bytes;
+                let columns = &as_bytes(planes)[start..];
+                self.chip.pack_b_block(plan.arithmetic, columns, self.line_pitch(), block);
                 for (buffer, strip) in &strips {
                     buffer.write(strip + i * block.len(), block);
                 }
@@ -247,20 +270,20 @@ impl Packer<'_> {
         &self,
         lines: Lines<'_, T>,
         scans: &[LineScan<T::Real>],
-        vectors: &[Projection],
-    ) -> (Packed, Vec<u64>) {
+        vectors: &[C::Projection],
+    ) -> (Packed, Vec<C::Expected>) {
         let (plan, m) = (self.plan, scans.len());
-        let scratch = Scratch::<T>::default;
+        let scratch = Scratch::<T, C>::default;
         let found = self.threads.map(m.div_ceil(STRIP), scratch, |scratch, strip| {
             let range = strip * STRIP..m.min((strip + 1) * STRIP);
             let Scratch { lines: gathered, planes, .. } = scratch;
             planes.resize(self.planes_len(), 0);
             let (mut exponents, mut stats, mut expected) = (Vec::new(), Vec::new(), Vec::new());
             lines.visit(range, gathered, |row, line| {
-                let (exponent, stat) = split(self.scheme, line, &scans[row], plan.pitch, planes);
+                let (exponent, stat) = self.split(line, &scans[row], planes);
                 exponents.push(exponent);
-                stats.push(stat);
-                expected.extend(vectors.iter().map(|v| verify::expect(planes, v)));
+                stats.extend(stat);
+                expected.extend(vectors.iter().map(|v| C::expect(planes, v)));
                 for (share, buffers) in plan.shares.iter().zip(self.buffers) {
                     if share.rows.contains(&row) {
                         buffers.a.write(plan.a_offset(share, row), as_bytes(planes));

@@ -1,21 +1,23 @@
 //! How one product is laid out over cores, tasks and buffers: a plain value.
 
-use crate::npu::chip::{Chip, Limits, pieces};
+use crate::npu::chip::{Arithmetic, Chip, Limits, pieces};
 use crate::npu::scheme::Scheme;
 use std::ops::Range;
 
 /// The tiling of `C = A·B`, C of m × n, under one scheme on one chip.
 ///
 /// Every lane (an open context, which keeps at most one core busy) has buffers of its own:
-/// * **A**: its rows, one after the other, [`Plan::a_pitch`] bytes each: all digit planes of the
-///   row, each padded with zeros to [`Plan::pitch`] digits;
+/// * **A**: its rows, one after the other, [`Plan::a_pitch`] bytes each: all planes of the row,
+///   each padded with zeros to [`Plan::pitch`] numbers;
 /// * **B**: its column tiles, one after the other; each tile holds one packed matrix per
 ///   [`Section`];
-/// * **C**: one buffer per block in flight; it holds one int32 matrix per section, row-major,
+/// * **C**: one buffer per block in flight; it holds one matrix of sums per section, row-major,
 ///   as wide as the tile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Inner dimension of the product, padded to the chip's alignment: digits per plane.
+    /// What the device computes with.
+    pub arithmetic: Arithmetic,
+    /// Inner dimension of the product, padded to the chip's alignment: numbers per plane.
     pub pitch: usize,
     /// Bytes per row of A.
     pub a_pitch: usize,
@@ -70,11 +72,12 @@ impl Plan {
         k: usize,
         lanes: usize,
     ) -> Plan {
-        let limits = chip.limits();
+        let arithmetic = scheme.arithmetic();
+        let limits = chip.limits(arithmetic);
         let pitch = k.next_multiple_of(limits.depth_align);
         let sections = sections(scheme, pitch, limits);
         let deepest = sections.iter().map(|s| s.span.len()).max().unwrap_or(limits.depth_align);
-        let max_rows = chip.max_rows(deepest).max(1);
+        let max_rows = chip.max_rows(arithmetic, deepest).max(1);
         let (rows, cols) = split(m, n, scheme, lanes, limits.col_align);
 
         let mut tiles = Vec::new();
@@ -91,8 +94,9 @@ impl Plan {
             }
         }
         Plan {
+            arithmetic,
             pitch,
-            a_pitch: scheme.planes() * pitch,
+            a_pitch: scheme.bytes() * pitch,
             sections,
             tiles,
             block_rows: max_rows,
@@ -133,13 +137,13 @@ impl Plan {
 
     /// Bytes of a share's B.
     pub fn b_bytes(&self, share: &Share) -> usize {
-        share.tiles.clone().map(|t| self.width(t) * self.depth()).sum()
+        share.tiles.clone().map(|t| self.tile_bytes(t)).sum()
     }
 
     /// Byte of a share's B at which the matrix of `section` of `tile` starts.
     pub fn b_offset(&self, share: &Share, tile: usize, section: usize) -> usize {
-        let before: usize = (share.tiles.start..tile).map(|t| self.width(t) * self.depth()).sum();
-        before + self.width(tile) * self.depth_before(section)
+        let before: usize = (share.tiles.start..tile).map(|t| self.tile_bytes(t)).sum();
+        before + self.column_bytes(section) * self.width(tile)
     }
 
     /// Bytes of the results of a block of `rows` rows.
@@ -163,13 +167,15 @@ impl Plan {
         self.shares.iter().map(of).sum()
     }
 
-    /// Inner length of all sections together.
-    fn depth(&self) -> usize {
-        self.depth_before(self.sections.len())
+    /// Bytes of a packed tile of B.
+    fn tile_bytes(&self, tile: usize) -> usize {
+        self.column_bytes(self.sections.len()) * self.width(tile)
     }
 
-    fn depth_before(&self, section: usize) -> usize {
-        self.sections[..section].iter().map(|s| s.span.len()).sum()
+    /// Bytes of a column of B in all sections before this one.
+    fn column_bytes(&self, section: usize) -> usize {
+        let depth: usize = self.sections[..section].iter().map(|s| s.span.len()).sum();
+        depth * self.arithmetic.bytes()
     }
 }
 
@@ -178,7 +184,7 @@ fn sections(scheme: &Scheme, pitch: usize, limits: &Limits) -> Vec<Section> {
     let mut sections = Vec::new();
     for (group, g) in scheme.groups.iter().enumerate() {
         for span in pieces(g.count * pitch, limits.max_depth, limits.depth_align) {
-            let a_start = (g.first - 1) * pitch + span.start;
+            let a_start = ((g.first - 1) * pitch + span.start) * scheme.arithmetic().bytes();
             sections.push(Section { group, span, a_start });
         }
     }
@@ -212,6 +218,7 @@ fn split(
 mod tests {
     use super::*;
     use crate::npu::rk3588::Rk3588;
+    use crate::npu::scheme::fp16::FP16;
     use crate::npu::scheme::ozaki_int8::{I_3S8P, I_4S10P};
     use proptest::prelude::*;
 
@@ -219,10 +226,9 @@ mod tests {
         #[test]
         fn every_element_belongs_to_one_block_and_every_product_to_one_section(
             m in 1_usize..2000, n in 1_usize..4000, k in 1_usize..9000, lanes in 1_usize..5,
-            wide in any::<bool>(),
+            scheme in prop::sample::select(vec![&I_3S8P, &I_4S10P, &FP16]),
         ) {
-            let scheme = if wide { &I_4S10P } else { &I_3S8P };
-            let limits = Rk3588.limits();
+            let limits = Rk3588.limits(scheme.arithmetic());
             let plan = Plan::new(&Rk3588, scheme, m, n, k, lanes);
 
             let mut area = 0;
@@ -245,8 +251,8 @@ mod tests {
                     prop_assert_eq!(section.span.start, next);
                     prop_assert_eq!(section.span.len() % limits.depth_align, 0);
                     prop_assert!(section.span.len() <= limits.max_depth);
-                    prop_assert!(Rk3588.max_rows(section.span.len()) >= plan.block_rows);
-                    prop_assert!(section.a_start + section.span.len() <= plan.a_pitch);
+                    prop_assert!(Rk3588.max_rows(scheme.arithmetic(), section.span.len()) >= plan.block_rows);
+                    prop_assert!(section.a_start + section.span.len() * plan.arithmetic.bytes() <= plan.a_pitch);
                     next = section.span.end;
                 }
                 prop_assert_eq!(next, group.count * plan.pitch);
@@ -254,14 +260,17 @@ mod tests {
         }
 
         #[test]
-        fn the_tiles_of_b_follow_each_other(n in 1_usize..4000, k in 1_usize..4000) {
-            let plan = Plan::new(&Rk3588, &I_3S8P, 64, n, k, 3);
+        fn the_tiles_of_b_follow_each_other(
+            n in 1_usize..4000, k in 1_usize..4000,
+            scheme in prop::sample::select(vec![&I_3S8P, &FP16]),
+        ) {
+            let plan = Plan::new(&Rk3588, scheme, 64, n, k, 3);
             for share in &plan.shares {
                 let mut next = 0;
                 for tile in share.tiles.clone() {
                     for (s, section) in plan.sections.iter().enumerate() {
                         prop_assert_eq!(plan.b_offset(share, tile, s), next);
-                        next += section.span.len() * plan.width(tile);
+                        next += section.span.len() * plan.arithmetic.bytes() * plan.width(tile);
                     }
                 }
                 prop_assert_eq!(plan.b_bytes(share), next);

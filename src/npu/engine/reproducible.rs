@@ -52,7 +52,7 @@ pub fn gemm<T: Element>(
 fn choose<T: Element>(problem: &Gemm<'_, T>, terms: &Terms<'_>) -> Result<Choice, Reason> {
     let shape = real_shape(problem);
     // All of the product in integers or none of it, for floating point shows which CPU it was.
-    let ladder = Ladder { may_part: false, ..Ladder::of::<T>(terms.policy.mode, shape) };
+    let ladder = Ladder { may_part: false, ..Ladder::of::<T>(terms.policy, shape) };
     if let Some(reason) = ladder.refuse(problem) {
         return Err(reason);
     }

@@ -1,4 +1,4 @@
-//! Checks the integers that came back, row by row, and turns the good ones into C.
+//! Checks the sums that came back, row by row, and turns the good ones into C.
 
 use super::formula::{Formula, Values};
 use super::plan::{Block, Plan};
@@ -13,15 +13,15 @@ const ROWS_PER_TICKET: usize = 8;
 
 /// Everything that is needed to turn a device's sums into C.
 #[derive(Debug)]
-pub struct Results<'a, T> {
+pub struct Results<'a, T, C: Challenge> {
     /// What becomes of them.
     pub formula: Formula<'a, T>,
     /// Where they lie.
     pub plan: &'a Plan,
     /// The random numbers of the verification.
-    pub challenge: &'a Challenge,
+    pub challenge: &'a C,
     /// The projection that each row of each tile must have, row-major.
-    pub expected: &'a [u64],
+    pub expected: &'a [C::Expected],
     /// Whether a row must have it.
     pub verify: bool,
 }
@@ -40,7 +40,7 @@ impl<T> Default for Scratch<T> {
     }
 }
 
-impl<T: Element> Results<'_, T> {
+impl<T: Element, C: Challenge> Results<'_, T, C> {
     /// Takes the results of `block` from `buffer` and writes the given `rows` of C, which lie
     /// in the block, but for spared columns. A row is written only when its sums are proven
     /// right; the others are returned.
@@ -75,8 +75,8 @@ impl<T: Element> Results<'_, T> {
     ) -> bool {
         let cols = &self.plan.tiles[block.tile];
         let seen = self.read_sums(block, row, buffer, part, sums);
-        let expected = self.expected[row * self.plan.tiles.len() + block.tile];
-        if self.verify && seen != expected {
+        let expected = &self.expected[row * self.plan.tiles.len() + block.tile];
+        if self.verify && !C::confirms(&seen, expected) {
             return false;
         }
         self.formula.write_row(row, cols.clone(), sums, c, values);
@@ -84,7 +84,7 @@ impl<T: Element> Results<'_, T> {
     }
 
     /// Reads the sums of one row of a block: `sums[g * n + j]` is that of group g at column j of
-    /// the n columns of the tile. Returns the projection of the row. `part` is scratch.
+    /// the n columns of the tile. Returns what they add up to. `part` is scratch.
     pub fn read_sums(
         &self,
         block: &Block,
@@ -92,7 +92,7 @@ impl<T: Element> Results<'_, T> {
         buffer: &dyn Buffer,
         part: &mut Vec<i32>,
         sums: &mut Vec<i64>,
-    ) -> u64 {
+    ) -> C::Seen {
         let first_col = self.plan.tiles[block.tile].start;
         let n = self.plan.tiles[block.tile].len();
         let pitch = self.plan.width(block.tile) * size_of::<i32>();
@@ -100,12 +100,12 @@ impl<T: Element> Results<'_, T> {
         part.resize(n, 0);
         sums.clear();
         sums.resize(self.formula.scheme.groups.len() * n, 0);
-        let mut seen = 0u64;
+        let mut seen = C::Seen::default();
         for (s, section) in self.plan.sections.iter().enumerate() {
             buffer.read_i32(s * section_bytes + (row - block.rows.start) * pitch, part);
             let group = section.group;
             let sums = &mut sums[group * n..(group + 1) * n];
-            seen = seen.wrapping_add(self.challenge.observe(group, first_col, part, sums));
+            self.challenge.observe(group, first_col, part, sums, &mut seen);
         }
         seen
     }

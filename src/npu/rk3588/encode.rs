@@ -6,25 +6,42 @@
 //! that of programs known to run; the unit RDMA, unused, is told so, because left to an earlier
 //! program's setting it would wait for operands for ever.
 
+use super::layout::block_cols;
 use super::limits::{self, ATOM, SUM};
 use super::regs::*;
-use crate::npu::chip::{CommandStream, EncodeError, Task};
+use crate::npu::chip::{Arithmetic, CommandStream, EncodeError, Task};
 
 /// Number of 64-bit words of every program. Even, because the device fetches words in pairs, so
 /// programs one after the other all start at multiples of 16 bytes.
 pub const WORDS: usize = 126;
 
-/// Precision code of int8.
-const INT8: usize = 0;
-/// Precision code of int32.
-const INT32: usize = 4;
+/// What sets the elements of A and B apart in a program.
+struct Precision {
+    /// Code of the elements of A and B.
+    input: usize,
+    /// Code of the sums.
+    output: usize,
+    /// Surfaces, vectors of one atom per row, that the sums of one block of columns make.
+    surfaces: usize,
+    /// "qd_en" of the CORE: each author's programs set or clear it, without visible effect. Here
+    /// as in the published programs of the same precision.
+    qd_en: usize,
+}
+
+impl Precision {
+    fn of(arithmetic: Arithmetic) -> Precision {
+        let (input, output, qd_en) = match arithmetic {
+            Arithmetic::Int8 => (0, 4, 0),
+            Arithmetic::Fp16 => (2, 5, 1),
+        };
+        Precision { input, output, surfaces: block_cols(arithmetic) * SUM / ATOM, qd_en }
+    }
+}
+
 /// Burst length of every DMA engine, in transfers.
 const BURST: usize = 16;
-/// Surfaces, vectors of one atom per row, that a group of output columns makes: 32 columns of
-/// int32.
-const SURFACES: usize = 32 * SUM / ATOM;
 
-/// The program of a task: A row-major int8, B packed int8, C row-major int32.
+/// The program of a task: A row-major, B packed, C row-major.
 ///
 /// # Errors
 /// When the task exceeds a limit or a value does not fit its field.
@@ -32,9 +49,10 @@ pub fn encode(task: &Task) -> Result<CommandStream, EncodeError> {
     limits::check(task)?;
     let mut program = Program(CommandStream::new());
     ping_pong(&mut program)?;
-    cna(&mut program, task)?;
-    core(&mut program, task)?;
-    dpu(&mut program, task)?;
+    let precision = Precision::of(task.arithmetic);
+    cna(&mut program, task, &precision)?;
+    core(&mut program, task, &precision)?;
+    dpu(&mut program, task, &precision)?;
     rdma(&mut program, task)?;
     tail(&mut program)?;
     debug_assert_eq!(program.0.words().len(), WORDS);
@@ -72,11 +90,12 @@ fn ping_pong(p: &mut Program) -> Result<(), EncodeError> {
 
 /// Loads A as a feature map of `depth` channels, `rows` high and 1 wide, and B as `cols` kernels
 /// of 1×1.
-fn cna(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
+fn cna(p: &mut Program, t: &Task, precision: &Precision) -> Result<(), EncodeError> {
     let (data_bank, weight_bank) = limits::banks(t);
+    let row = t.depth * t.arithmetic.bytes();
     p.write(CnaConvCon1 {
-        in_precision: INT8,
-        proc_precision: INT8,
+        in_precision: precision.input,
+        proc_precision: precision.input,
         // Rows of A are `line_stride` apart; off, groups of rows would lie together.
         group_line_off: 1,
         ..Default::default()
@@ -87,12 +106,12 @@ fn cna(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
     p.write(CnaDataSize1 { channel_real_minus_1: t.depth - 1, channel: t.depth })?;
     p.write(CnaDataSize2 { dataout_width: 1 })?;
     p.write(CnaDataSize3 { dataout_atomics: t.rows, ..Default::default() })?;
-    p.write(CnaWeightSize0 { bytes: t.depth * t.cols })?;
-    p.write(CnaWeightSize1 { bytes_per_kernel: t.depth })?;
+    p.write(CnaWeightSize0 { bytes: row * t.cols })?;
+    p.write(CnaWeightSize1 { bytes_per_kernel: row })?;
     p.write(CnaWeightSize2 { width: 1, height: 1, kernels: t.cols })?;
     // `fc_data_bank` other than 0 corrupts convolutions.
     p.write(CnaCbufCon0 { data_bank, weight_bank, ..Default::default() })?;
-    p.write(CnaCbufCon1 { data_entries: limits::entries(t.depth) })?;
+    p.write(CnaCbufCon1 { data_entries: limits::entries(row) })?;
     p.write(CnaCvtCon0 { bypass: 1, cvt_type: 1, data_sign: 1, ..Default::default() })?;
     p.write(CnaCvtCon1 { scale: 1, offset: 0 })?;
     p.write(CnaCvtCon2 { scale: 1, offset: 0 })?;
@@ -121,8 +140,9 @@ fn cna(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
     p.write(CnaPadCon1::default())
 }
 
-fn core(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
-    p.write(CoreMiscCfg { proc_precision: INT8, ..Default::default() })?;
+fn core(p: &mut Program, t: &Task, precision: &Precision) -> Result<(), EncodeError> {
+    let &Precision { input, qd_en, .. } = precision;
+    p.write(CoreMiscCfg { proc_precision: input, qd_en, ..Default::default() })?;
     p.write(CoreDataoutSize0 { height_minus_1: t.rows - 1, width_minus_1: 0 })?;
     p.write(CoreDataoutSize1 { channel_minus_1: t.cols - 1 })?;
     p.write(CoreClipTruncate::default())?;
@@ -131,7 +151,8 @@ fn core(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
 
 /// Stores the sums as they are. The atom of row `h` in surface `s` of column group `g` goes to
 /// `c + 16·(h·(1 + notch) + s·DST_SURF_STRIDE + g·SURFACE_ADD)`, all in atoms.
-fn dpu(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
+fn dpu(p: &mut Program, t: &Task, precision: &Precision) -> Result<(), EncodeError> {
+    let &Precision { input, output, surfaces, .. } = precision;
     let notch = t.c_pitch / ATOM - 1;
     p.write(DpuFeatureModeCfg {
         // To memory.
@@ -140,9 +161,9 @@ fn dpu(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
         ..Default::default()
     })?;
     p.write(DpuDataFormat {
-        out_precision: INT32,
-        in_precision: INT8,
-        proc_precision: INT8,
+        out_precision: output,
+        in_precision: input,
+        proc_precision: input,
         ..Default::default()
     })?;
     p.write(DpuOffsetPend::default())?;
@@ -164,9 +185,9 @@ fn dpu(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
     p.write(DpuBsReluxCmpValue::default())?;
     p.write(DpuBsOwCfg {
         od_bypass: 1,
-        size_e_0: SURFACES - 1,
-        size_e_1: SURFACES - 1,
-        size_e_2: SURFACES - 1,
+        size_e_0: surfaces - 1,
+        size_e_1: surfaces - 1,
+        size_e_2: surfaces - 1,
         ..Default::default()
     })?;
     p.write(DpuBsOwOp::default())?;
@@ -190,7 +211,7 @@ fn dpu(p: &mut Program, t: &Task) -> Result<(), EncodeError> {
     p.write(DpuOutCvtScale { scale: 1, fp32tofp16_en: 0 })?;
     p.write(DpuOutCvtShift::default())?;
     p.clear(DPU_EW_OP_VALUE);
-    p.write(DpuSurfaceAdd { atoms: SURFACES })?;
+    p.write(DpuSurfaceAdd { atoms: surfaces })?;
     p.write(Dpu40c4::default())?;
     p.clear(DPU_LUT);
     Ok(())

@@ -1,26 +1,41 @@
 //! The order of B in memory.
 
+use crate::npu::chip::Arithmetic;
+
 /// Columns of a block of packed B: the kernels that the chip works on at once.
-pub const BLOCK_COLS: usize = 32;
+pub const fn block_cols(arithmetic: Arithmetic) -> usize {
+    match arithmetic {
+        Arithmetic::Int8 => 32,
+        Arithmetic::Fp16 => 16,
+    }
+}
+
 /// Depth of a block of packed B.
 pub const BLOCK_DEPTH: usize = 32;
 
+/// Bytes of a block of packed B.
+const BLOCK: usize = 1024;
+
 /// Packs a block of B, see [`Chip::pack_b_block`](crate::npu::chip::Chip::pack_b_block).
 ///
-/// A packed tile is `[cols / 32][depth / 32][32 columns][32 deep]` bytes: every run of 32
-/// elements of a column stays together, and the runs of 32 neighbouring columns form a block of
-/// 1 KiB.
+/// With w columns to a block, a packed tile is `[cols / w][depth / 32][w columns][32 deep]`
+/// elements: every run of 32 elements of a column stays together, and the runs of w neighbouring
+/// columns form a block of 1 KiB.
 ///
 /// # Panics
 /// When a column ends behind `columns`, or `dst` is not 1 KiB.
-pub fn pack_b_block(columns: &[i8], pitch: usize, dst: &mut [u8]) {
-    let (runs, rest) = dst.as_chunks_mut::<BLOCK_DEPTH>();
-    assert!(runs.len() == BLOCK_COLS && rest.is_empty(), "a block of {} runs", runs.len());
-    for (col, to) in runs.iter_mut().enumerate() {
-        let from = &columns[col * pitch..][..BLOCK_DEPTH];
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = from.cast_unsigned();
-        }
+pub fn pack_b_block(arithmetic: Arithmetic, columns: &[u8], pitch: usize, dst: &mut [u8]) {
+    assert!(dst.len() == BLOCK, "a block of {} bytes", dst.len());
+    // With the length known to the compiler, a run is a few moves.
+    match arithmetic {
+        Arithmetic::Int8 => pack_runs::<{ BLOCK_DEPTH }>(columns, pitch, dst),
+        Arithmetic::Fp16 => pack_runs::<{ 2 * BLOCK_DEPTH }>(columns, pitch, dst),
+    }
+}
+
+fn pack_runs<const RUN: usize>(columns: &[u8], pitch: usize, dst: &mut [u8]) {
+    for (col, to) in dst.as_chunks_mut::<RUN>().0.iter_mut().enumerate() {
+        to.copy_from_slice(&columns[col * pitch..][..RUN]);
     }
 }
 
@@ -28,36 +43,46 @@ pub fn pack_b_block(columns: &[i8], pitch: usize, dst: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// The manual formula: byte of element (k, n) in a tile of the given depth.
-    fn index(k: usize, n: usize, depth: usize) -> usize {
-        (n / 32) * 32 * depth + (k / 32) * 32 * 32 + (n % 32) * 32 + k % 32
+    /// The manual formula: place of element (k, n) in a tile of the given depth.
+    fn index(arithmetic: Arithmetic, k: usize, n: usize, depth: usize) -> usize {
+        let w = if arithmetic == Arithmetic::Int8 { 32 } else { 16 };
+        (n / w) * w * depth + (k / 32) * w * 32 + (n % w) * 32 + k % 32
     }
 
-    fn element(k: usize, n: usize) -> i8 {
-        (k.wrapping_mul(37) ^ n.wrapping_mul(101)) as u8 as i8
+    fn byte(k: usize, n: usize, part: usize) -> u8 {
+        (k.wrapping_mul(37) ^ n.wrapping_mul(101) ^ part << 7) as u8
     }
 
     #[test]
     fn every_element_is_where_the_formula_puts_it() {
-        for (depth, cols) in [(32, 32), (64, 32), (32, 96), (96, 64), (3072, 32), (160, 1024)] {
-            let pitch = depth + 5;
+        let sizes = [(32, 32), (64, 32), (32, 96), (96, 64), (3072, 32), (160, 1024)];
+        for (arithmetic, (depth, cols)) in
+            Arithmetic::ALL.iter().flat_map(|e| sizes.map(|s| (*e, s)))
+        {
+            let bytes = arithmetic.bytes();
+            let pitch = depth * bytes + 5;
             let mut columns = vec![99; cols * pitch];
             for n in 0..cols {
-                for k in 0..depth {
-                    columns[n * pitch + k] = element(k, n);
+                for at in 0..depth * bytes {
+                    columns[n * pitch + at] = byte(at / bytes, n, at % bytes);
                 }
             }
             // As the trait puts a tile together: strip by strip, block by block.
-            let mut tile = vec![0u8; depth * cols];
-            let mut blocks = tile.chunks_exact_mut(BLOCK_COLS * BLOCK_DEPTH);
-            for n in (0..cols).step_by(BLOCK_COLS) {
+            let mut tile = vec![0u8; depth * cols * bytes];
+            let width = block_cols(arithmetic);
+            let mut blocks = tile.chunks_exact_mut(width * BLOCK_DEPTH * bytes);
+            for n in (0..cols).step_by(width) {
                 for k in (0..depth).step_by(BLOCK_DEPTH) {
-                    pack_b_block(&columns[n * pitch + k..], pitch, blocks.next().unwrap());
+                    let block = blocks.next().unwrap();
+                    pack_b_block(arithmetic, &columns[n * pitch + k * bytes..], pitch, block);
                 }
             }
             for n in 0..cols {
                 for k in 0..depth {
-                    assert_eq!(tile[index(k, n, depth)] as i8, element(k, n), "k={k} n={n}");
+                    for part in 0..bytes {
+                        let at = index(arithmetic, k, n, depth) * bytes + part;
+                        assert_eq!(tile[at], byte(k, n, part), "{arithmetic:?} k={k} n={n}");
+                    }
                 }
             }
         }
@@ -65,12 +90,15 @@ mod tests {
 
     #[test]
     fn misuse_panics() {
-        let panics = |len: usize, pitch: usize, dst: usize| {
-            let run = move || pack_b_block(&vec![0; len], pitch, &mut vec![0; dst]);
+        let panics = |arithmetic, len: usize, pitch: usize, dst: usize| {
+            let run = move || pack_b_block(arithmetic, &vec![0; len], pitch, &mut vec![0; dst]);
             std::panic::catch_unwind(run).is_err()
         };
-        assert!(panics(31 * 40 + 31, 40, 1024), "a short column");
-        assert!(panics(2048, 40, 1023) && panics(2048, 40, 2048), "not a block");
-        assert!(!panics(31 * 40 + 32, 40, 1024));
+        let int8 = Arithmetic::Int8;
+        assert!(panics(int8, 31 * 40 + 31, 40, 1024), "a short column");
+        assert!(panics(int8, 2048, 40, 1023) && panics(int8, 2048, 40, 2048), "not a block");
+        assert!(!panics(int8, 31 * 40 + 32, 40, 1024));
+        assert!(panics(Arithmetic::Fp16, 15 * 80 + 63, 80, 1024), "a short column");
+        assert!(!panics(Arithmetic::Fp16, 15 * 80 + 64, 80, 1024));
     }
 }

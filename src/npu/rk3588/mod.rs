@@ -1,4 +1,4 @@
-//! Rockchip RK3588: three cores of 1,024 int8 multiply-accumulates per cycle.
+//! Rockchip RK3588: three cores of 1,024 int8 or 512 fp16 multiply-accumulates per cycle.
 //!
 //! A product is a 1×1 convolution to this chip: rows are the positions of a feature map of
 //! width 1, depth is the input channels, columns are the kernels. A task goes through the units
@@ -18,7 +18,7 @@ pub mod layout;
 pub mod limits;
 mod regs;
 
-use super::chip::{Chip, CommandStream, EncodeError, Limits, Task};
+use super::chip::{Arithmetic, Chip, CommandStream, EncodeError, Limits, Task};
 
 /// The chip.
 #[derive(Debug)]
@@ -29,16 +29,20 @@ impl Chip for Rk3588 {
         "RK3588"
     }
 
-    fn limits(&self) -> &Limits {
-        &limits::LIMITS
+    fn cores(&self) -> usize {
+        3
     }
 
-    fn max_rows(&self, depth: usize) -> usize {
-        limits::max_rows(depth)
+    fn limits(&self, arithmetic: Arithmetic) -> &Limits {
+        limits::of(arithmetic)
     }
 
-    fn pack_b_block(&self, columns: &[i8], pitch: usize, dst: &mut [u8]) {
-        layout::pack_b_block(columns, pitch, dst);
+    fn max_rows(&self, arithmetic: Arithmetic, depth: usize) -> usize {
+        limits::max_rows(arithmetic, depth)
+    }
+
+    fn pack_b_block(&self, arithmetic: Arithmetic, columns: &[u8], pitch: usize, dst: &mut [u8]) {
+        layout::pack_b_block(arithmetic, columns, pitch, dst);
     }
 
     fn encode(&self, task: &Task) -> Result<CommandStream, EncodeError> {

@@ -15,7 +15,7 @@ const SIGN: u32 = 0x8000_0000;
 
 /// `x` as a double, exact for subnormal numbers too.
 #[inline(always)]
-fn widen(x: f32) -> f64 {
+pub fn widen(x: f32) -> f64 {
     let bits = x.to_bits();
     if bits & f32::INFINITE == 0 {
         let magnitude = f64::from((bits & !SIGN) as i32) * f64::pow2(-149);

@@ -2,6 +2,7 @@
 
 use super::Scheme;
 use super::crt_int8::{II_12, II_15, II_16};
+use super::fp16::{FP16, FP16X2};
 use super::ozaki_int8::{I_2S3P, I_3S6P, I_3S8P, I_4S10P, I_5S15P, I_7S28P, I_8S36P};
 use crate::mode::Mode;
 
@@ -27,10 +28,13 @@ pub fn ladder(
         (true, Mode::Standard) => const { &[&I_3S8P, &I_4S10P] },
         (true, Mode::Strict) => const { &[&I_4S10P] },
         (true, Mode::Fast) => const { &[&I_3S6P, &I_3S8P, &I_4S10P] },
-        (true, Mode::Low | Mode::Fp16) => const { &[&I_2S3P] },
+        (true, Mode::Low) => const { &[&I_2S3P] },
+        (true, Mode::Fp16) => const { &[&FP16] },
+        (true, Mode::Fp16x2) => const { &[&FP16X2] },
         // Nothing below seven digits meets the bound that mode fast promises, too.
-        (false, Mode::Standard | Mode::Fast) if large => const { &[&II_15, &II_16] },
-        (false, Mode::Standard | Mode::Fast) => const { &[&I_7S28P, &I_8S36P] },
+        // Halves hold less than doubles: see [`Mode::in_integers`].
+        (false, Mode::Standard | Mode::Fast | Mode::Fp16x2) if large => const { &[&II_15, &II_16] },
+        (false, Mode::Standard | Mode::Fast | Mode::Fp16x2) => const { &[&I_7S28P, &I_8S36P] },
         (false, Mode::Strict) if large => const { &[&II_16] },
         (false, Mode::Strict) => const { &[&I_8S36P] },
         (false, Mode::Low | Mode::Fp16) if large => const { &[&II_12] },
@@ -53,6 +57,16 @@ mod tests {
                 assert!(!schemes.is_empty(), "{precision} {mode:?}");
                 assert!(schemes.iter().all(|scheme| scheme.precision == precision));
                 assert!(schemes.is_sorted_by(|a, b| a.products() < b.products()));
+            }
+        }
+    }
+
+    #[test]
+    fn doubles_have_the_integers_that_stand_for_halves() {
+        for shape in SHAPES {
+            for mode in Mode::ALL {
+                let names = |mode| ladder(f64::MANTISSA_DIGITS, mode, shape).iter().map(|s| s.name);
+                assert!(names(mode).eq(names(mode.in_integers())), "{mode:?}");
             }
         }
     }

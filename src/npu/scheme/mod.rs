@@ -1,14 +1,15 @@
-//! Numeric schemes: how many int8 products stand for one floating-point product, in what order,
-//! with what bound.
+//! Numeric schemes: how many products of the device, of int8 numbers or of halves, stand for one
+//! floating-point product, in what order, with what bound.
 //!
-//! A scheme is a value. The engine packs the digit planes of each operand, runs one int8 product
-//! per [`Group`], and joins the sums; it does not know which scheme it runs. Whatever differs
+//! A scheme is a value. The engine packs the planes of each operand, runs one product per
+//! [`Group`], and joins the sums; it does not know which scheme it runs. Whatever differs
 //! between kinds of schemes is decided here, by [`Numbers`].
 
 pub mod crt_int8;
 pub mod element;
 mod finish;
 pub mod fixed;
+pub mod fp16;
 pub mod ladder;
 pub mod ozaki_int8;
 pub mod real;
@@ -18,6 +19,7 @@ pub use element::Element;
 pub use real::Real;
 pub use scan::LineScan;
 
+use crate::npu::chip::Arithmetic;
 use std::ops::RangeInclusive;
 
 /// Most digits that a scheme may have.
@@ -27,7 +29,7 @@ pub const MAX_DIGITS: usize = 8;
 /// 131071 · 2^14 < 2^31. A device task takes no more of a [`Group`], all its products counted.
 pub const MAX_INT32_TERMS: usize = 131_071;
 
-/// How elements become int8 numbers, which products of these are kept, and for what precision.
+/// How elements become numbers of the device, which products of these are kept, and for what precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scheme {
     /// Name in traces and documents.
@@ -41,7 +43,7 @@ pub struct Scheme {
     pub precision: u32,
 }
 
-/// What an element becomes: one int8 number per plane.
+/// What an element becomes: one number per plane, of [`Scheme::arithmetic`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
     /// So many balanced radix-256 digits; plane 1 holds the leading ones. See [`ozaki_int8`].
@@ -49,6 +51,8 @@ pub enum Numbers {
     /// The residues modulo so many numbers, one plane each, multiplied each with its like. See
     /// [`crt_int8`].
     Residues(usize),
+    /// So many of the chip's own halves, the leading ones in plane 1. See [`fp16`].
+    Halves(usize),
 }
 
 impl Scheme {
@@ -57,7 +61,21 @@ impl Scheme {
         match self.numbers {
             Numbers::Digits(slices) => slices,
             Numbers::Residues(residues) => residues,
+            Numbers::Halves(halves) => halves,
         }
+    }
+
+    /// What the device computes with.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match self.numbers {
+            Numbers::Digits(_) | Numbers::Residues(_) => Arithmetic::Int8,
+            Numbers::Halves(_) => Arithmetic::Fp16,
+        }
+    }
+
+    /// Bytes of all planes of a line, per element.
+    pub fn bytes(&self) -> usize {
+        self.planes() * self.arithmetic().bytes()
     }
 
     /// Number of kept products.
@@ -70,6 +88,7 @@ impl Scheme {
         match self.numbers {
             Numbers::Digits(_) => ozaki_int8::max_k(self.groups),
             Numbers::Residues(_) => crt_int8::MAX_K,
+            Numbers::Halves(_) => fp16::MAX_K,
         }
     }
 
@@ -79,6 +98,7 @@ impl Scheme {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::exponent(scan.max_abs, slices),
             Numbers::Residues(residues) => crt_int8::exponent(&[line], scan.max_abs, residues),
+            Numbers::Halves(_) => ozaki_int8::exponent(scan.max_abs, 2),
         }
     }
 
@@ -90,11 +110,14 @@ impl Scheme {
             Numbers::Digits(slices) => 8 * (slices as u32 - 1),
             Numbers::Residues(_) if scan.nonzeros == 0 => 0,
             Numbers::Residues(_) => (exponent + scan.max_abs.ilog2() - 6).max(0) as u32,
+            // Nothing is proven of halves.
+            Numbers::Halves(_) => 0,
         }
     }
 
     /// Splits one line of finite elements into planes: plane p (1-based) goes to
-    /// `planes[(p - 1) * pitch..]`, `line.len()` numbers and zeros up to `pitch`.
+    /// `planes[(p - 1) * pitch..]`, `line.len()` numbers and zeros up to `pitch`; those of halves,
+    /// as they lie in memory, take two bytes each.
     ///
     /// `exponent` is the line's own [`Scheme::exponent`], or a smaller one. The bits do not
     /// depend on whether the thread flushes subnormal numbers.
@@ -107,15 +130,17 @@ impl Scheme {
             Numbers::Residues(residues) => {
                 crt_int8::split(line, exponent, residues, pitch, planes);
             }
+            Numbers::Halves(halves) => fp16::split(line, exponent, halves, pitch, planes),
         }
     }
 
     /// Joins the group sums of one row of C into the floating-point product, before α and β.
     ///
-    /// `sums[g * cols + j]` is the exact sum of group g at column j of `cols = out.len()`;
-    /// `row_exponent` and `col_exponents[j]` are those of the lines. `out[j]` becomes the
-    /// value, rounded to f64 once; see [`ozaki_int8::join`] and [`crt_int8::join`] for the formulas. Sums that
-    /// no device should return give some number, never a panic.
+    /// `sums[g * cols + j]` is the sum of group g at column j of `cols = out.len()`, exact or, of
+    /// halves, in units of 2^-16; `row_exponent` and `col_exponents[j]` are those of the lines.
+    /// `out[j]` becomes the value, of integers rounded to f64 once; see [`ozaki_int8::join`],
+    /// [`crt_int8::join`] and [`fp16::join`] for the formulas. Sums that no device should return give
+    /// some number, never a panic.
     pub fn join(&self, sums: &[i64], row_exponent: i32, col_exponents: &[i32], out: &mut [f64]) {
         match self.numbers {
             Numbers::Digits(slices) => {
@@ -123,6 +148,9 @@ impl Scheme {
             }
             Numbers::Residues(residues) => {
                 crt_int8::join(residues, sums, row_exponent, col_exponents, out);
+            }
+            Numbers::Halves(_) => {
+                fp16::join(self.groups.len(), sums, row_exponent, col_exponents, out);
             }
         }
     }
@@ -135,6 +163,7 @@ impl Scheme {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::in_range(self.groups, slices, rows, cols, k),
             Numbers::Residues(residues) => crt_int8::in_range(residues, rows, cols),
+            Numbers::Halves(_) => fp16::in_range(rows, cols),
         }
     }
 
@@ -155,7 +184,7 @@ impl Scheme {
     }
 }
 
-/// All kept products A_p · B_q of equal `p + q`. They share one int32 sum: the planes of A, with
+/// All kept products A_p · B_q of equal `p + q`. They share one sum of the device: the planes of A, with
 /// p ascending, and those of B, with q descending, are laid end to end along the inner
 /// dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -109,6 +109,8 @@ pub trait Real: Scalar<Real = Self> {
     fn of_bits(bits: Self::Word) -> Self;
     /// 2^n, a normal number.
     fn pow2(n: i32) -> Self;
+    /// The same number as a double, subnormal numbers too.
+    fn widen(self) -> f64;
     /// The integer nearest to `self · scale`, ties to even, as two's complement. Products beyond
     /// the range, and NaN, give some number.
     fn nearest(self, scale: Self) -> Self::Word;
@@ -190,6 +192,10 @@ impl Real for f32 {
         f32::from_bits(((n + 127) as u32) << 23)
     }
     #[inline(always)]
+    fn widen(self) -> f64 {
+        finish::widen(self)
+    }
+    #[inline(always)]
     fn nearest(self, scale: f32) -> u32 {
         // The rounding comes last, so that with the conversion it is one instruction.
         let bounded = bounded(self * scale).round_ties_even();
@@ -257,6 +263,10 @@ impl Real for f64 {
     fn pow2(n: i32) -> f64 {
         debug_assert!((-1022..=1023).contains(&n));
         f64::from_bits(((n + 1023) as u64) << FRACTION_BITS)
+    }
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
     }
     #[inline(always)]
     fn nearest(self, scale: f64) -> u64 {

@@ -1,5 +1,4 @@
-//! The proof, per block, that the device computed what it was told: random projection in exact
-//! integer arithmetic.
+//! Verification of exact sums, in exact integer arithmetic.
 //!
 //! With x a vector of random odd 32-bit numbers, one per column of C, and ρ a random odd 64-bit
 //! number per group, every row of results must satisfy, modulo 2^64,
@@ -7,20 +6,19 @@
 //! Σ_g ρ_g Σ_j C_g\[i, j] x_j = Σ_p A_p\[i, ·] · v_p, v_p = Σ_q ρ_(p+q) (B_q x), q over the kept
 //! products.
 //!
-//! The left side ([`Challenge::observe`]) is taken from what the device returned, the right side
-//! ([`expect`]) while A and B are packed. A single wrong sum is off by δ · ρ · x with δ ≠ 0 of
+//! The left side ([`Exact::observe`]) is taken from what the device returned, the right side
+//! ([`meet`]) while A and B are packed. A single wrong sum is off by δ · ρ · x with δ ≠ 0 of
 //! at most 31 trailing zeros and odd factors: it never passes. An error within one group passes
 //! with probability 2^-31 at most, because at most one of the 2^31 values of an x_j cancels the
 //! rest; any fixed error with 2^-26.
 //!
 //! Weaker choices let real faults through: uniform x modulo 2^32 misses every second sign flip,
 //! odd x modulo 2^32 misses every pair of sign flips, and a prime modulus 2^31 - 1 misses a
-//! saturated zero. What this cannot see is wrong packing or scaling, on which both sides agree.
+//! saturated zero.
 
-use super::scheme::Scheme;
-use super::widest::widest;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use super::{Challenge, fill_random};
+use crate::npu::scheme::Scheme;
+use crate::npu::widest::widest;
 
 /// 16-bit pieces of a 64-bit number.
 const LIMBS: usize = 4;
@@ -28,41 +26,54 @@ const LIMBS: usize = 4;
 /// Digits whose products with 16-bit limbs surely sum up within an i32: each is at most 2^22.
 const RUN: usize = 256;
 
-/// The random numbers of one call: an odd 32-bit x per column of C, an odd 64-bit ρ per group.
+/// An odd 32-bit x per column of C, an odd 64-bit ρ per group.
 #[derive(Debug, Clone)]
-pub struct Challenge {
+pub struct Exact {
     x: Vec<i32>,
     rho: Vec<u64>,
 }
 
-/// What rows of A meet in [`expect`]: one number modulo 2^64 per digit of a row, as four
-/// balanced 16-bit limbs, all the lowest limbs first.
+/// One number modulo 2^64 per digit of a row of A, as four balanced 16-bit limbs, all the lowest
+/// limbs first.
 #[derive(Debug, Clone)]
 pub struct Projection {
     limbs: Vec<i16>,
 }
 
-impl Challenge {
-    /// Draws the numbers for a call of `cols` columns, independently of its data.
-    pub fn draw(cols: usize, groups: usize) -> Challenge {
-        let mut bytes = vec![0; 4 * cols + 8 * groups];
+impl Challenge for Exact {
+    /// One number per digit of a column.
+    type Running = Vec<u64>;
+    type Projection = Projection;
+    type Seen = u64;
+    type Expected = u64;
+
+    fn draw(cols: usize, scheme: &Scheme) -> Exact {
+        let mut bytes = vec![0; 4 * cols + 8 * scheme.groups.len()];
         fill_random(&mut bytes);
         let (x, rho) = bytes.split_at(4 * cols);
-        Challenge {
+        Exact {
             x: x.as_chunks().0.iter().map(|b| i32::from_ne_bytes(*b) | 1).collect(),
             rho: rho.as_chunks().0.iter().map(|b| u64::from_ne_bytes(*b) | 1).collect(),
         }
     }
 
-    /// Adds column `col` of B, as digit planes, to the running projections `u` of its tile, one
-    /// per digit and laid out like `planes`.
-    pub fn add_column(&self, col: usize, planes: &[i8], u: &mut [u64]) {
-        add_scaled(self.x[col], planes, u);
+    fn start(&self, len: usize, running: &mut Vec<u64>) {
+        running.clear();
+        running.resize(len, 0);
     }
 
-    /// Turns the projections of a tile of B into what rows of A meet in [`expect`]; `u` is laid
-    /// out like digit planes of pitch `pitch`.
-    pub fn combine(&self, scheme: &Scheme, u: &[u64], pitch: usize) -> Projection {
+    fn add_column(&self, col: usize, planes: &[i8], running: &mut Vec<u64>) {
+        add_scaled(self.x[col], planes, running);
+    }
+
+    fn merge(&self, running: &mut Vec<u64>, other: &Vec<u64>) {
+        for (sum, add) in running.iter_mut().zip(other) {
+            *sum = sum.wrapping_add(*add);
+        }
+    }
+
+    fn combine(&self, scheme: &Scheme, running: &Vec<u64>, pitch: usize) -> Projection {
+        let u = running;
         assert!(u.len() == scheme.planes() * pitch && self.rho.len() == scheme.groups.len());
         let mut v = vec![0u64; u.len()];
         for (group, &rho) in scheme.groups.iter().zip(&self.rho) {
@@ -76,12 +87,25 @@ impl Challenge {
         Projection::new(&v)
     }
 
-    /// Adds one row of results of a part of the inner dimension to the `sums` of its group; the
-    /// first of its columns is column `first_col` of the call. Returns the projection of the
-    /// row: those of all parts of all groups add up, modulo 2^64, to what is expected.
-    pub fn observe(&self, group: usize, first_col: usize, row: &[i32], sums: &mut [i64]) -> u64 {
+    fn expect(planes: &[i8], tile: &Projection) -> u64 {
+        meet(planes, &tile.limbs)
+    }
+
+    fn observe(
+        &self,
+        group: usize,
+        first_col: usize,
+        row: &[i32],
+        sums: &mut [i64],
+        seen: &mut u64,
+    ) {
         let x = &self.x[first_col..first_col + row.len()];
-        self.rho[group].wrapping_mul(add_and_project(x, row, sums) as u64)
+        let projection = add_and_project(x, row, sums) as u64;
+        *seen = seen.wrapping_add(self.rho[group].wrapping_mul(projection));
+    }
+
+    fn confirms(seen: &u64, expected: &u64) -> bool {
+        seen == expected
     }
 }
 
@@ -98,12 +122,6 @@ impl Projection {
         }
         Projection { limbs }
     }
-}
-
-/// The projection that a row of A with digit planes `planes` must have against the tile of B
-/// behind `v`, see [`Challenge::combine`].
-pub fn expect(planes: &[i8], v: &Projection) -> u64 {
-    meet(planes, &v.limbs)
 }
 
 widest! {
@@ -164,30 +182,6 @@ fn add_and_project_any(x: &[i32], row: &[i32], sums: &mut [i64]) -> i64 {
     total
 }
 
-/// Random bytes of the operating system; where it has none to give, those of the standard
-/// library's hash keys.
-fn fill_random(bytes: &mut [u8]) {
-    let mut done = 0;
-    while done < bytes.len() {
-        let rest = &mut bytes[done..];
-        // SAFETY: `rest` is writable for its length, and nothing else is asked of the call.
-        let got =
-            unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), libc::GRND_NONBLOCK) };
-        match usize::try_from(got) {
-            Ok(got) => done += got,
-            Err(_) if std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
-            Err(_) => return fill_hashed(rest),
-        }
-    }
-}
-
-fn fill_hashed(bytes: &mut [u8]) {
-    for (i, word) in bytes.chunks_mut(8).enumerate() {
-        let hash = RandomState::new().hash_one(i).to_ne_bytes();
-        word.copy_from_slice(&hash[..word.len()]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,28 +225,28 @@ mod tests {
         }
 
         /// What a device shows of a row with these sums.
-        fn observe(&self, challenge: &Challenge, first: usize, sums: &[i64]) -> u64 {
+        fn observe(&self, challenge: &Exact, first: usize, sums: &[i64]) -> u64 {
             let cols = self.cols.len();
-            let mut total = 0u64;
+            let mut seen = 0;
             for (g, sums) in sums.chunks(cols.max(1)).enumerate() {
                 let row: Vec<i32> = sums.iter().map(|&sum| sum as i32).collect();
                 let mut added = vec![0; cols];
-                total = total.wrapping_add(challenge.observe(g, first, &row, &mut added));
+                challenge.observe(g, first, &row, &mut added, &mut seen);
                 assert_eq!(added, sums);
             }
-            total
+            seen
         }
 
         /// A challenge of which this product takes columns from `first` on, and what row `i`
         /// must show.
-        fn challenge(&self, first: usize, i: usize) -> (Challenge, u64) {
-            let challenge = Challenge::draw(first + self.cols.len() + 2, self.scheme.groups.len());
+        fn challenge(&self, first: usize, i: usize) -> (Exact, u64) {
+            let challenge = Exact::draw(first + self.cols.len() + 2, self.scheme);
             let mut u = vec![0; self.scheme.planes() * self.pitch];
             for (j, col) in self.cols.iter().enumerate() {
                 challenge.add_column(first + j, col, &mut u);
             }
             let v = challenge.combine(self.scheme, &u, self.pitch);
-            let z = expect(&self.rows[i], &v);
+            let z = Exact::expect(&self.rows[i], &v);
             (challenge, z)
         }
     }
@@ -330,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_challenge_is_odd_random_and_new() {
-        let (one, other) = (Challenge::draw(1000, 4), Challenge::draw(1000, 4));
+        let (one, other) = (Exact::draw(1000, &I_3S8P), Exact::draw(1000, &I_3S8P));
         assert_ne!(one.x, other.x);
         assert_ne!(one.rho, other.rho);
         assert!(one.x.iter().all(|x| x & 1 == 1) && one.rho.iter().all(|rho| rho & 1 == 1));
@@ -338,16 +332,6 @@ mod tests {
             let ones = one.x.iter().filter(|x| *x >> bit & 1 == 1).count();
             assert!((350..650).contains(&ones), "bit {bit} is set in {ones} of 1000");
         }
-    }
-
-    #[test]
-    fn hashed_bytes_differ() {
-        let mut bytes = [0; 803];
-        fill_hashed(&mut bytes);
-        let mut again = [0; 803];
-        fill_hashed(&mut again);
-        assert_ne!(bytes[795..], again[795..]);
-        assert_ne!(bytes[..8], bytes[8..16]);
     }
 
     #[test]
