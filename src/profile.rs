@@ -11,7 +11,7 @@ pub struct Product {
     pub parts: usize,
 }
 
-/// The integer products that stand for one real product on the NPU.
+/// The integer products that stand for one product on the NPU.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recipe {
     /// int8 planes per operand.
@@ -22,6 +22,8 @@ pub struct Recipe {
     pub outputs: usize,
     /// Most products that are summed in one result.
     pub deepest: usize,
+    /// Real numbers that share a place in the planes: 2 where complex numbers are split as such.
+    pub parts: usize,
 }
 
 /// Constants of the cost model for one machine, all in seconds, bytes and operations.
@@ -97,12 +99,14 @@ impl Profile {
     /// Predicted seconds of a product on the NPU, host and device work overlapping block by
     /// block.
     pub fn npu_seconds(&self, product: &Product, recipe: &Recipe) -> f64 {
-        // Every element of B takes part as often as it has parts, see `npu::scheme::element`.
+        // Every element of B takes part as often as it has parts that are split on their own, see
+        // `npu::scheme::element`.
         let (m, n, k) = product.shape;
-        let [m, n, k] = [m, n * product.parts, k * product.parts].map(|x| x as f64);
-        let Recipe { planes, products, outputs, deepest } = *recipe;
+        let lines = product.parts / recipe.parts;
+        let [m, n, k] = [m, n * lines, k * lines].map(|x| x as f64);
+        let Recipe { planes, products, outputs, deepest, parts } = *recipe;
         let [planes, products, outputs, deepest, bytes] =
-            [planes, products, outputs, deepest, product.bytes].map(|x| x as f64);
+            [planes, products, outputs, deepest, product.bytes * parts].map(|x| x as f64);
         // CPU cycles per operand element: statistics, quantisation, digits, layout; and per
         // element of C: recombination of the outputs.
         let split_cycles = 1.4 + 0.14 * planes + 0.5;

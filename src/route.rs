@@ -113,8 +113,8 @@ mod tests {
     use super::*;
 
     /// 3 slices and 8 products, 7 slices and 28.
-    const SINGLE: Recipe = Recipe { planes: 3, products: 8, outputs: 4, deepest: 3 };
-    const DOUBLE: Recipe = Recipe { planes: 7, products: 28, outputs: 7, deepest: 7 };
+    const SINGLE: Recipe = Recipe { planes: 3, products: 8, outputs: 4, deepest: 3, parts: 1 };
+    const DOUBLE: Recipe = Recipe { planes: 7, products: 28, outputs: 7, deepest: 7, parts: 1 };
 
     fn auto(m: usize, n: usize, k: usize) -> Route {
         let product = Product { shape: (m, n, k), bytes: 4, parts: 1 };
@@ -150,6 +150,19 @@ mod tests {
         assert!((240..=704).contains(&found[1]), "{found:?}");
         assert!((96..=256).contains(&found[2]), "{found:?}");
         assert!((128..=512).contains(&found[3]), "{found:?}");
+    }
+
+    #[test]
+    fn three_products_of_residues_for_four_pay_where_products_are_what_counts() {
+        // Fewer products, but more results for the host.
+        let four = Recipe { planes: 15, products: 15, outputs: 15, deepest: 1, parts: 1 };
+        let three = Recipe { planes: 45, products: 45, outputs: 45, deepest: 1, parts: 2 };
+        let gains = |n: usize| {
+            let product = Product { shape: (n, n, n), bytes: 8, parts: 2 };
+            let [four, three] = [four, three].map(|it| Profile::RK3588.npu_seconds(&product, &it));
+            four / three
+        };
+        assert!(gains(512) < 1.0 && gains(1024) > 0.75 && gains(2048) > 1.0 && gains(4096) > 1.2);
     }
 
     #[test]

@@ -153,16 +153,23 @@ struct Line {
     cpu: usize,
 }
 
-/// The lines of a process with these settings.
-fn lines(settings: &[(&str, &str)]) -> Vec<Line> {
+/// What a process of one of these tests prints with these settings.
+fn printed(test: &str, settings: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "one_hash_for_all", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(ROLE, "1")
         .env("NPUBLAS_REPRODUCIBLE", "on")
         .envs(settings.iter().copied())
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{settings:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The lines of a process with these settings.
+fn lines(settings: &[(&str, &str)]) -> Vec<Line> {
+    let text = printed("one_hash_for_all", settings);
     let read = |line: &str| {
         let words: Vec<&str> = line.split_once("HASH ")?.1.split(' ').collect();
         let number = |i: usize| words[i].parse().unwrap();
@@ -177,7 +184,7 @@ fn lines(settings: &[(&str, &str)]) -> Vec<Line> {
         })
     };
     let lines: Vec<Line> = text.lines().filter_map(read).collect();
-    assert_eq!(lines.len(), 4, "{settings:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lines.len(), 4, "{settings:?}: {text}");
     lines
 }
 
@@ -245,6 +252,50 @@ fn one_hash_for_all() {
             assert_eq!(line.integers, first.integers, "{settings:?}");
         }
     }
+}
+
+/// Complex numbers that are split as such, which only large products are.
+#[test]
+fn one_hash_of_a_large_product() {
+    if std::env::var_os(ROLE).is_some() {
+        let (m, n, k) = (1150, 1151, 1157);
+        let mut rng = Rng::new(3);
+        let mut matrix = |len: usize| -> Vec<c64> {
+            (0..len).map(|_| c64::new(rng.normal(), rng.normal())).collect()
+        };
+        let (a, b, mut c) = (matrix(m * k), matrix(k * n), matrix(m * n));
+        let report = gemm(Gemm {
+            alpha: c64::new(0.7, 0.3),
+            a: MatRef::from_row_major(&a, m, k, k),
+            conj_a: false,
+            b: MatRef::from_row_major(&b, k, n, n),
+            conj_b: true,
+            beta: c64::new(1.0, -1.0),
+            c: MatMut::from_col_major(&mut c, m, n, m),
+        });
+        let report = report.expect("there was a product");
+        let results = c.iter().flat_map(|x| x.bits());
+        let hash = results.fold(0xcbf2_9ce4_8422_2325_u64, |hash, bits| {
+            (hash ^ bits).wrapping_mul(0x100_0000_01b3).rotate_left(23)
+        });
+        let npu = report.npu.map_or("", |line| line.scheme);
+        println!("HASH {hash:016x} {npu} {}", report.host.unwrap_or(""));
+        return;
+    }
+    if !device::ready() {
+        return;
+    }
+    let words = |settings: &[(&str, &str)]| -> Vec<String> {
+        let text = printed("one_hash_of_a_large_product", settings);
+        let line = text.lines().find_map(|line| Some(line.split_once("HASH ")?.1));
+        println!("{line:?} {settings:?}");
+        line.expect("a line").split(' ').map(str::to_owned).collect()
+    };
+    let (device, host) = (words(&[]), words(&[("NPUBLAS_DEVICE", "none")]));
+    // On a busy machine the simulated device may be too slow for a block or two.
+    assert_eq!(device[1], "II-15-3m");
+    assert_eq!(host[1..], ["", "II-15-3m"]);
+    assert_eq!(device[0], host[0]);
 }
 
 #[test]

@@ -128,8 +128,8 @@ fn the_acceptance_set_holds() {
     }
     if whole {
         large::<f64>(Mode::Standard, [1900, 1900, 1900], "II-15", &mut failures);
-        large::<c64>(Mode::Strict, [1900, 950, 950], "II-16", &mut failures);
-        large::<c64>(Mode::Low, [1900, 950, 950], "II-12", &mut failures);
+        large::<c64>(Mode::Strict, [1150, 1150, 1150], "II-16-3m", &mut failures);
+        large::<c64>(Mode::Low, [1150, 1150, 1150], "II-12-3m", &mut failures);
     }
     for (letter, mode) in &not_served {
         println!("NOT SERVED: {letter}gemm in mode {} by its own scheme", mode.name());

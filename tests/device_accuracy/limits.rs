@@ -13,20 +13,23 @@ pub fn during<R>(mode: Mode, work: impl FnOnce() -> R) -> R {
     result
 }
 
+/// The schemes of double precision of modes `standard` and `fast`.
+const DOUBLE: &[&str] = &["I-7s28p", "I-8s36p", "II-15", "II-16", "II-15-3m", "II-16-3m"];
+
 /// The schemes of a mode, in single or double precision.
 pub fn schemes(mode: Mode, double: bool) -> &'static [&'static str] {
     match (mode, double) {
         (Mode::Standard, false) => &["I-3s8p", "I-4s10p"],
-        (Mode::Standard, true) => &["I-7s28p", "I-8s36p", "II-15", "II-16"],
+        (Mode::Standard, true) => DOUBLE,
         (Mode::Strict, false) => &["I-4s10p"],
-        (Mode::Strict, true) => &["I-8s36p", "II-16"],
+        (Mode::Strict, true) => &["I-8s36p", "II-16", "II-16-3m"],
         (Mode::Fast, false) => &["I-3s6p", "I-3s8p", "I-4s10p"],
-        (Mode::Fast, true) => &["I-7s28p", "I-8s36p", "II-15", "II-16"],
+        (Mode::Fast, true) => DOUBLE,
         (Mode::Low, false) => &["I-2s3p"],
         (Mode::Fp16, false) => &["fp16"],
         (Mode::Fp16x2, false) => &["fp16x2"],
-        (Mode::Fp16x2, true) => schemes(Mode::Standard, true),
-        (Mode::Low | Mode::Fp16, true) => &["I-5s15p", "II-12"],
+        (Mode::Fp16x2, true) => DOUBLE,
+        (Mode::Low | Mode::Fp16, true) => &["I-5s15p", "II-12", "II-12-3m"],
     }
 }
 
@@ -98,7 +101,7 @@ fn ordinary(mode: Mode, scheme: &str, family: &str) -> Option<f64> {
         (_, "fp16x2") => (10.0, 10.0, 10.0),
         (_, "I-2s3p") => (1024.0, 1024.0, 1024.0),
         (_, "I-5s15p") => (131_072.0, 131_072.0, 131_072.0),
-        (_, "II-12") => (512.0, 512.0, 512.0),
+        (_, "II-12" | "II-12-3m") => (512.0, 512.0, 512.0),
         _ => (3.0, 3.0, 6.0),
     };
     match family {
@@ -117,7 +120,7 @@ fn normwise(scheme: &str, double: bool, k: usize) -> f64 {
     let held = match scheme {
         "I-2s3p" => return 4096.0,
         "I-5s15p" => 39.0,
-        "II-12" => 46.9,
+        "II-12" | "II-12-3m" => 46.9,
         _ => wanted,
     };
     1.0 + 8.0 * (k as f64).sqrt() * 2f64.powf(wanted - held)

@@ -14,7 +14,7 @@ use crate::families::Operands;
 pub enum Scheme {
     /// `I-SsPp`: S balanced radix-256 digits, P digit products.
     Slices { slices: u32, products: u32 },
-    /// `II-N`: the first N moduli.
+    /// `II-N`, and for complex products `II-N-3m`: the first N moduli.
     Residues { moduli: usize },
     /// `fp16` and `fp16x2`: the chip's own half precision, so many halves per element.
     Halves { halves: usize },
@@ -34,6 +34,7 @@ impl Scheme {
             return Some(Scheme::Halves { halves: if halves == "x2" { 2 } else { 1 } });
         }
         if let Some(moduli) = name.strip_prefix("II-") {
+            let moduli = moduli.strip_suffix("-3m").unwrap_or(moduli);
             return Some(Scheme::Residues { moduli: moduli.parse().ok()? });
         }
         let (slices, products) = name.strip_prefix("I-")?.strip_suffix('p')?.split_once('s')?;

@@ -25,13 +25,13 @@ pub struct Ladder<'a> {
 }
 
 impl Ladder<'_> {
-    /// That of a real product of m × n × k in the type's precision, and of a policy.
+    /// That of a product of m × n × k elements, and of a policy.
     pub fn of<T: Element>(policy: Policy, shape: (usize, usize, usize)) -> Ladder<'static> {
         let precision = T::Real::PRECISION;
         // Halves serve single precision, and their bits are the device's own.
         let is_for_halves = precision == f32::PRECISION && !policy.reproducible;
         let mode = if is_for_halves { policy.mode } else { policy.mode.in_integers() };
-        let schemes = ladder(precision, mode, shape);
+        let schemes = ladder(precision, T::PARTS, mode, shape);
         Ladder { schemes, is_guarded: mode.is_guarded(), may_part: true }
     }
 
@@ -68,8 +68,7 @@ impl<'a, T: Element> Survey<'a, T> {
         let mut row_scans = operands::scan(rows, threads);
         let mut col_scans = operands::scan(cols, threads);
         let mut spared = Spared::default();
-        spared
-            .add(blank_non_finite(&mut row_scans), elements::<T>(blank_non_finite(&mut col_scans)));
+        spared.add(blank_non_finite(&mut row_scans), blank_non_finite(&mut col_scans));
         Survey { rows, cols, row_scans, col_scans, spared }
     }
 
@@ -99,17 +98,12 @@ impl<'a, T: Element> Survey<'a, T> {
         let mut spared = self.spared.clone();
         match verdict {
             Verdict::Accepted => {}
-            Verdict::AllBut { rows, cols } => spared.add(rows, elements::<T>(cols)),
+            Verdict::AllBut { rows, cols } => spared.add(rows, cols),
             Verdict::Refused => return Ok(None),
         }
-        let [m, n] = [&a.exponents, &b.exponents].map(Vec::len);
-        Ok((!spared.is_too_much(m, n / T::PARTS)).then_some(spared))
+        let [m, n] = [self.row_scans.len(), self.col_scans.len()];
+        Ok((!spared.is_too_much(m, n)).then_some(spared))
     }
-}
-
-/// The columns of C that columns of B as lines belong to.
-fn elements<T: Element>(lines: Vec<usize>) -> impl Iterator<Item = usize> {
-    lines.into_iter().map(|line| line / T::PARTS)
 }
 
 /// How a whole product is computed.
@@ -119,7 +113,7 @@ pub struct Choice {
     pub scheme: &'static Scheme,
     /// The exponents of the rows of A.
     pub row_exponents: Vec<i32>,
-    /// The exponents of the columns of B.
+    /// The exponents of the columns of B, of each line one.
     pub col_exponents: Vec<i32>,
     /// What is not for the integers.
     pub spared: Spared,
@@ -142,7 +136,8 @@ impl Choice {
                 operands::examine(lines, scans, scheme, ladder.is_guarded, threads)
             };
             let a = examine(survey.rows, &survey.row_scans);
-            let b = examine(survey.cols, &survey.col_scans);
+            let cols = survey.cols.per_column(scheme.lines::<T>());
+            let b = examine(cols, &survey.col_scans);
             if let Some(spared) = survey.judge(scheme, ladder, &a, &b)? {
                 let (row_exponents, col_exponents) = (a.exponents, b.exponents);
                 return Ok(Choice { scheme, row_exponents, col_exponents, spared });

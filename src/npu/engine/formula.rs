@@ -12,7 +12,7 @@ pub struct Formula<'a, T> {
     pub scheme: &'a Scheme,
     /// Exponents of the rows of A.
     pub row_exponents: &'a [i32],
-    /// Exponents of the columns of B.
+    /// Exponents of the columns of B, of each line one.
     pub col_exponents: &'a [i32],
     /// What is not written.
     pub spared: &'a Spared,
@@ -37,8 +37,8 @@ impl<T> Default for Values<T> {
 
 impl<T: Element> Formula<'_, T> {
     /// Writes some neighbouring elements of one row of C, but for spared ones: those that the
-    /// `lines` of B make, [`Element::PARTS`] lines each. `sums[g * lines.len() + j]` is the sum of
-    /// group g at the j-th of the lines. No other thread touches these elements meanwhile.
+    /// `lines` of B make, [`Scheme::lines`] each. `sums[g * lines.len() + j]` is the sum of group g
+    /// at the j-th of the lines. No other thread touches these elements meanwhile.
     pub fn write_row(
         &self,
         row: usize,
@@ -47,11 +47,12 @@ impl<T: Element> Formula<'_, T> {
         c: &MatMut<'_, T>,
         Values { joined, new }: &mut Values<T>,
     ) {
-        joined.resize(lines.len(), 0.0);
+        joined.resize(lines.len() * self.scheme.parts(), 0.0);
         let col_exponents = &self.col_exponents[lines.clone()];
         self.scheme.join(sums, self.row_exponents[row], col_exponents, joined);
-        for kept in self.spared.kept_cols(lines.start / T::PARTS..lines.end / T::PARTS) {
-            let first = kept.start * T::PARTS - lines.start;
+        let cols = self.scheme.columns::<T>(lines);
+        for kept in self.spared.kept_cols(cols.clone()) {
+            let first = (kept.start - cols.start) * T::PARTS;
             let values = &joined[first..first + kept.len() * T::PARTS];
             self.write(row, kept, values, c, new);
         }

@@ -6,7 +6,7 @@
 //! between: this is for processes with a limit, not for the last byte of a machine.
 
 use super::transpose::STRIP;
-use crate::npu::scheme::Scheme;
+use crate::npu::scheme::{Element, Scheme};
 
 /// What small things need together: commands, lists of blocks, log lines.
 const SMALL_THINGS: usize = 1 << 20;
@@ -14,36 +14,38 @@ const SMALL_THINGS: usize = 1 << 20;
 /// Bytes per line of an operand: what packing finds out about it, twice while strips are joined.
 const PER_LINE: usize = 512;
 
-/// Bytes that a thread needs beside what grows with the product: sums of some rows.
-const PER_THREAD: usize = 1 << 20;
+/// Bytes that a thread needs for each group of a scheme beside what grows with the product: sums of
+/// some rows.
+const PER_GROUP: usize = 128 << 10;
 
 /// Narrowest tile of C whose rows each get a projection.
 const TILE: usize = 1024;
 
-/// Whether the memory for a product of shape (m, n, k) under any of the schemes can be had, the
+/// Whether the memory for a product of m × n × k elements under any of the schemes can be had, the
 /// buffers of a device among it, `mapped` bytes: they are mapped before the last vector grows.
-pub fn is_there(
+pub fn is_there<T: Element>(
     shape: (usize, usize, usize),
     schemes: &[&Scheme],
     col_align: usize,
     threads: usize,
     mapped: usize,
 ) -> bool {
-    let bytes = schemes.iter().map(|scheme| needed(shape, scheme, col_align, threads)).max();
+    let needed = |scheme: &&Scheme| needed(scheme.shape::<T>(shape), scheme, col_align, threads);
+    let bytes = schemes.iter().map(needed).max();
     Vec::<u8>::new().try_reserve_exact(mapped + bytes.unwrap_or(0)).is_ok()
 }
 
-/// A generous estimate. What grows with the sum is scratch of every thread: strips of numbers and
-/// their digits, projections of 64 bits and their limbs.
+/// A generous estimate, for integer products of m × n × k. What grows with the sum is scratch of
+/// every thread: strips of numbers and their digits, projections of 64 bits and their limbs.
 fn needed(
     (m, n, k): (usize, usize, usize),
     scheme: &Scheme,
     col_align: usize,
     threads: usize,
 ) -> usize {
-    let per_depth =
-        (STRIP + 1) * size_of::<f64>() + scheme.bytes() * (col_align + 3 * size_of::<u64>());
-    let scratch = threads * ((k + 64) * per_depth + PER_THREAD);
+    let numbers = (STRIP + 1) * scheme.parts() * size_of::<f64>();
+    let per_depth = numbers + scheme.bytes() * (col_align + 3 * size_of::<u64>());
+    let scratch = threads * ((k + 64) * per_depth + scheme.groups.len() * PER_GROUP);
     let tiles = n.div_ceil(TILE) + 1;
     let projections = tiles * (2 * m + scheme.bytes() * k) * size_of::<u64>();
     scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
@@ -57,7 +59,7 @@ mod tests {
     #[test]
     fn ordinary_products_have_room_and_absurd_ones_do_not() {
         let schemes = [&I_3S8P, &I_4S10P];
-        assert!(is_there((1000, 1000, 1000), &schemes, 32, 4, 0));
-        assert!(!is_there((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4, 0));
+        assert!(is_there::<f32>((1000, 1000, 1000), &schemes, 32, 4, 0));
+        assert!(!is_there::<f32>((1 << 30, 1 << 30, 1 << 20), &schemes, 32, 4, 0));
     }
 }

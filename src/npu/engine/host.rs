@@ -54,29 +54,27 @@ pub fn compute<T: Element>(
         alpha: problem.alpha,
         beta: problem.beta,
     };
+    let per_column = scheme.lines::<T>();
     let a = Operand {
         lines: Lines::of_a(problem.a, problem.conj_a),
         exponents: row_exponents,
         spared: &spared.rows,
-        parts: 1,
     };
     let b = Operand {
-        lines: Lines::of_b(problem.b, problem.conj_b),
+        lines: Lines::of_b(problem.b, problem.conj_b).per_column(per_column),
         exponents: col_exponents,
         spared: &spared.cols,
-        parts: T::PARTS,
     };
-    let host = Host::new(scheme, a.lines.length(), family, threads, tiling);
+    let host = Host::new(scheme, a.lines.length() / scheme.parts(), family, threads, tiling);
     let c = &problem.c;
-    let lines = area.cols.start * T::PARTS..area.cols.end * T::PARTS;
+    let lines = area.cols.start * per_column..area.cols.end * per_column;
     let write = |values: &mut Values<T>, row, lines, sums: &[i64]| {
         if !spared.has_row(row) {
             formula.write_row(row, lines, sums, c, values);
         }
     };
     let left = host.sums(a, b, (area.rows.clone(), lines), write);
-    let in_elements = |cols: Range<usize>| cols.start / T::PARTS..cols.end / T::PARTS;
-    left.into_iter().map(|(rows, lines)| Area { rows, cols: in_elements(lines) }).collect()
+    left.into_iter().map(|(rows, lines)| Area { rows, cols: scheme.columns::<T>(lines) }).collect()
 }
 
 /// One operand: its lines, and the exponent by which each is scaled.
@@ -86,8 +84,6 @@ struct Operand<'a, T> {
     exponents: &'a [i32],
     /// Elements of C, by row or by column, for which lines count as zeros, ascending.
     spared: &'a [usize],
-    /// Lines for each of these.
-    parts: usize,
 }
 
 /// The sums of a product under one scheme, by one family of kernels.
@@ -208,6 +204,7 @@ impl<'a> Host<'a> {
         let step = used + 64;
         let per_ticket = STRIP.div_ceil(width) * width;
         let tickets = range.len().div_ceil(per_ticket);
+        let per_row = operand.lines.per_row();
         let scratch = Scratch::<T>::default;
         let found = self.threads.map(tickets, scratch, |Scratch { lines, digits }, ticket| {
             let first = range.start + ticket * per_ticket;
@@ -216,7 +213,7 @@ impl<'a> Host<'a> {
             let mut panels = Vec::with_capacity(some.len().div_ceil(width));
             operand.lines.visit(some.clone(), lines, |index, line| {
                 let place = (index - first) % width;
-                let is_spared = operand.spared.binary_search(&(index / operand.parts)).is_ok();
+                let is_spared = operand.spared.binary_search(&(index / per_row)).is_ok();
                 let line = if is_spared { &[] } else { line };
                 let planes = &mut digits[place * step..][..used];
                 self.scheme.split(line, operand.exponents[index], self.pitch, planes);
@@ -268,6 +265,7 @@ mod tests {
     use crate::mat::{MatMut, MatRef};
     use crate::mode::{Mode, Policy};
     use crate::npu::int8;
+    use crate::npu::scheme::crt_int8::{II_12, II_12_3M, II_15, II_15_3M, II_16, II_16_3M};
     use crate::npu::scheme::{Group, LineScan};
     use crate::scalar::{c32, c64};
     use std::fmt::Debug;
@@ -313,24 +311,28 @@ mod tests {
             Gemm { alpha, a, conj_a: false, b, conj_b: true, beta, c }
         }
 
+        /// What the first scheme of a mode makes of it.
         fn choice(&self, mode: Mode) -> Choice {
+            let policy = Policy { mode, reproducible: true };
+            self.choice_by(Ladder::of::<T>(policy, self.shape).schemes)
+        }
+
+        fn choice_by(&self, schemes: &[&'static Scheme]) -> Choice {
             let mut c = self.c.clone();
-            let ladder = Ladder {
-                is_guarded: false,
-                ..Ladder::of::<T>(Policy { mode, reproducible: true }, self.shape)
-            };
+            let ladder = Ladder { schemes, is_guarded: false, may_part: false };
             Choice::new(&self.problem(&mut c), ladder, &Threads::alone()).unwrap()
         }
 
-        /// Every line's digit planes, `k` digits each.
+        /// Every line's planes.
         fn split(scheme: &Scheme, lines: Lines<'_, T>) -> Vec<(Vec<i8>, i32)> {
             let mut found = Vec::new();
+            let depth = lines.length() / scheme.parts();
             lines.visit(0..lines.count(), &mut lines::Scratch::default(), |_, line| {
                 let scan = LineScan::of(line);
                 let line = if scan.finite { line } else { &[] };
                 let exponent = scheme.exponent(line, &LineScan::of(line));
-                let mut planes = vec![0; scheme.planes() * lines.length()];
-                scheme.split(line, exponent, lines.length(), &mut planes);
+                let mut planes = vec![0; scheme.planes() * depth];
+                scheme.split(line, exponent, depth, &mut planes);
                 found.push((planes, exponent));
             });
             found
@@ -343,8 +345,9 @@ mod tests {
             let problem = self.problem(&mut c);
             let (alpha, beta) = self.factors;
             let scheme = choice.scheme;
-            let (a, b) = (Lines::of_a(problem.a, false), Lines::of_b(problem.b, true));
-            let depth = a.length();
+            let a = Lines::of_a(problem.a, false);
+            let b = Lines::of_b(problem.b, true).per_column(scheme.lines::<T>());
+            let depth = a.length() / scheme.parts();
             let (rows, cols) = (Self::split(scheme, a), Self::split(scheme, b));
             let exponents: Vec<i32> = cols.iter().map(|(_, exponent)| *exponent).collect();
             for (i, (row, exponent)) in rows.iter().enumerate() {
@@ -361,7 +364,7 @@ mod tests {
                     .iter()
                     .flat_map(|group| cols.iter().map(|(col, _)| sum(group, col)));
                 let sums: Vec<i64> = sums.collect();
-                let mut values = vec![0.0; cols.len()];
+                let mut values = vec![0.0; cols.len() * scheme.parts()];
                 scheme.join(&sums, *exponent, &exponents, &mut values);
                 for (j, values) in values.chunks_exact(T::PARTS).enumerate() {
                     if !choice.spared.has_row(i) && !choice.spared.cols.contains(&j) {
@@ -378,7 +381,14 @@ mod tests {
         where
             T: Debug,
         {
-            let choice = self.choice(mode);
+            self.check_by(self.choice(mode));
+        }
+
+        /// The same with a choice; returns C in words.
+        fn check_by(&self, choice: Choice) -> String
+        where
+            T: Debug,
+        {
             // Equal words are equal bits, NaN and signed zeros included.
             let expected = format!("{:?}", self.oracle(&choice));
             let all = Area { rows: 0..self.shape.0, cols: 0..self.shape.1 };
@@ -394,6 +404,7 @@ mod tests {
                     }
                 }
             }
+            expected
         }
     }
 
@@ -425,6 +436,26 @@ mod tests {
             let (zero, one, some) = (c32::new(0.0, 0.0), c64::new(1.0, 0.0), c64::new(0.3, -2.0));
             Product::new(shape, true, (single(5), zero), single).check(Mode::Standard);
             Product::new(shape, false, (one, some), double).check(Mode::Standard);
+        }
+    }
+
+    #[test]
+    fn three_products_of_residues_have_the_bits_of_four() {
+        let number =
+            |i: usize| c64::new(number(2 * i), number(2 * i + 1) * f64::from(1 << (i % 23)));
+        let some = c64::new(0.3, -2.0);
+        for shape in SHAPES {
+            for (four, three) in [(&II_12, &II_12_3M), (&II_15, &II_15_3M), (&II_16, &II_16_3M)] {
+                for (row_major, beta) in [(true, c64::ZERO), (false, some)] {
+                    let mut product = Product::new(shape, row_major, (some, beta), number);
+                    if shape.0 > 9 {
+                        product.a[5 * shape.2].im = f64::NAN;
+                        product.b[17].re = f64::INFINITY;
+                    }
+                    let by = |scheme| product.check_by(product.choice_by(&[scheme]));
+                    assert_eq!(by(four), by(three), "{}", three.name);
+                }
+            }
         }
     }
 

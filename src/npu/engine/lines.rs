@@ -5,21 +5,16 @@ use crate::mat::MatRef;
 use crate::npu::scheme::Element;
 use std::ops::{Neg, Range};
 
-/// An operand as lines of real numbers. Of complex operands a row of A is one line, a column of
-/// B two; see [`crate::npu::scheme::element`].
+/// An operand as lines of real numbers. A row of A is one line, a column of B one or, of complex
+/// elements, two; see [`crate::npu::scheme::element`].
 #[derive(Debug)]
 pub struct Lines<'a, T> {
     /// Its rows are the lines, or pairs of lines.
     mat: MatRef<'a, T>,
     /// Whether the elements stand for their conjugates.
     conj: bool,
-    side: Side,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    A,
-    B,
+    /// Lines for each row of it.
+    per_row: usize,
 }
 
 impl<T> Clone for Lines<'_, T> {
@@ -47,17 +42,22 @@ impl<T: Element> Default for Scratch<T> {
 impl<'a, T: Element> Lines<'a, T> {
     /// The rows of A, or of its conjugate.
     pub fn of_a(a: MatRef<'a, T>, conj: bool) -> Self {
-        Lines { mat: a, conj, side: Side::A }
+        Lines { mat: a, conj, per_row: 1 }
     }
 
-    /// The columns of B, or of its conjugate.
+    /// The columns of B, or of its conjugate, one line each.
     pub fn of_b(b: MatRef<'a, T>, conj: bool) -> Self {
-        Lines { mat: b.t(), conj, side: Side::B }
+        Lines { mat: b.t(), conj, per_row: 1 }
+    }
+
+    /// The same columns of B as 1 or [`Element::PARTS`] lines each.
+    pub fn per_column(self, lines: usize) -> Self {
+        Lines { per_row: lines, ..self }
     }
 
     /// Number of lines.
     pub fn count(&self) -> usize {
-        self.mat.rows() * self.per_row()
+        self.mat.rows() * self.per_row
     }
 
     /// Numbers per line.
@@ -65,8 +65,9 @@ impl<'a, T: Element> Lines<'a, T> {
         self.mat.cols() * T::PARTS
     }
 
-    fn per_row(&self) -> usize {
-        if self.side == Side::B { T::PARTS } else { 1 }
+    /// Lines for each row of A or column of B.
+    pub fn per_row(&self) -> usize {
+        self.per_row
     }
 
     /// Calls `each(index, line)` for the lines of `range`, in order. Pairs of lines are not
@@ -77,7 +78,7 @@ impl<'a, T: Element> Lines<'a, T> {
         scratch: &mut Scratch<T>,
         mut each: impl FnMut(usize, &[T::Real]),
     ) {
-        let per_row = self.per_row();
+        let per_row = self.per_row;
         debug_assert!(range.start.is_multiple_of(per_row) && range.end.is_multiple_of(per_row));
         let len = self.mat.cols();
         let rows = range.start / per_row..range.end / per_row;
@@ -113,20 +114,19 @@ impl<'a, T: Element> Lines<'a, T> {
         each: &mut impl FnMut(usize, &[T::Real]),
     ) {
         let parts = T::parts(elements);
-        match self.side {
+        match (self.per_row, self.conj) {
             _ if T::PARTS == 1 => each(row, parts),
-            Side::A if !self.conj => each(row, parts),
-            Side::A => {
+            (1, false) => each(row, parts),
+            (1, true) => {
                 arrange(parts, line, |re, im| [re, -im]);
                 each(row, line);
             }
-            Side::B if self.conj => {
-                arrange(parts, line, |re, im| [re, im]);
-                each(2 * row, line);
+            (_, true) => {
+                each(2 * row, parts);
                 arrange(parts, line, |re, im| [-im, re]);
                 each(2 * row + 1, line);
             }
-            Side::B => {
+            (_, false) => {
                 arrange(parts, line, |re, im| [re, -im]);
                 each(2 * row, line);
                 arrange(parts, line, |re, im| [im, re]);
@@ -201,10 +201,17 @@ mod tests {
                     all
                 };
                 let rows = collect(Lines::of_a(a, conj_a));
-                let cols = collect(Lines::of_b(b, conj_b));
-                assert_eq!((rows.len(), cols.len()), (m, 2 * n));
+                let whole = collect(Lines::of_b(b, conj_b));
+                let cols = collect(Lines::of_b(b, conj_b).per_column(2));
+                assert_eq!((rows.len(), whole.len(), cols.len()), (m, n, 2 * n));
                 for i in 0..m {
                     for j in 0..n {
+                        let numbers = (0..k).flat_map(|l| {
+                            // SAFETY: inside the view.
+                            let y = unsafe { *b.at(l, j) };
+                            [y.re, if conj_b { -y.im } else { y.im }]
+                        });
+                        assert!(numbers.eq(whole[j].iter().copied()));
                         let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum();
                         let found =
                             c32::new(dot(&rows[i], &cols[2 * j]), dot(&rows[i], &cols[2 * j + 1]));

@@ -198,7 +198,7 @@ impl Npu {
 
     /// Computes `C ← α·A·B + β·C`. α, k and the size of C are not zero.
     pub fn gemm<T: Element>(&self, problem: &mut Gemm<'_, T>, terms: &Terms<'_>) -> Outcome {
-        let ladder = Ladder::of::<T>(terms.policy, real_shape(problem));
+        let ladder = Ladder::of::<T>(terms.policy, shape(problem));
         match ladder.refuse(problem) {
             Some(reason) => Outcome::declined(reason),
             None => self.run(problem, Work::Offered(ladder), terms),
@@ -270,12 +270,13 @@ impl Npu {
     fn part_size<T: Element>(&self, k: usize, lanes: usize, schemes: &[&Scheme]) -> (usize, usize) {
         let size = |scheme: &&Scheme| {
             let limits = self.chip.limits(scheme.arithmetic());
-            let pitch = (k * T::PARTS).next_multiple_of(limits.depth_align);
+            let (_, per_column, depth) = scheme.shape::<T>((1, 1, k));
+            let pitch = depth.next_multiple_of(limits.depth_align);
             let rows = (OPERAND_BYTES / (pitch * scheme.bytes())).max(1);
             let products = scheme.products() * scheme.arithmetic().bytes();
-            let cols = OPERAND_BYTES / (pitch * products) * lanes;
-            let cols = (cols / limits.col_align * limits.col_align).max(limits.col_align);
-            (rows, cols / T::PARTS)
+            let lines = OPERAND_BYTES / (pitch * products) * lanes;
+            let lines = (lines / limits.col_align * limits.col_align).max(limits.col_align);
+            (rows, lines / per_column)
         };
         let least = |a: (usize, usize), b: (usize, usize)| (a.0.min(b.0), a.1.min(b.1));
         schemes.iter().map(size).reduce(least).unwrap_or((1, 1))
@@ -313,16 +314,18 @@ impl Npu {
         let lanes = &mut free[..];
         let (first_row, first_col) = (area.rows.start, area.cols.start);
         let problem = &mut whole.part(first_row, first_col, area.rows.len(), area.cols.len());
-        // Of the real product, see `Lines`.
-        let (m, n, k) = real_shape(problem);
+        let shape = shape(problem);
         let (schemes, threads) = (work.schemes(), terms.threads);
         let aligns = schemes.iter().map(|s| self.chip.limits(s.arithmetic()).col_align);
         let widest = aligns.max().unwrap_or(1);
         let (chip, count) = (self.chip, lanes.len());
-        let plan = |scheme: &Scheme| Plan::new(chip, scheme, m, n, k, count);
+        let plan = |scheme: &Scheme| {
+            let (m, n, k) = scheme.shape::<T>(shape);
+            Plan::new(chip, scheme, m, n, k, count)
+        };
         let mapped = schemes.iter().map(|scheme| plan(scheme).bytes(flight::DEPTH)).max();
         let mapped = mapped.unwrap_or(0);
-        if !headroom::is_there((m, n, k), schemes, widest, threads.count(), mapped) {
+        if !headroom::is_there::<T>(shape, schemes, widest, threads.count(), mapped) {
             return Err(Reason::Memory);
         }
         let survey = Survey::new(problem, threads);
@@ -357,7 +360,7 @@ impl Npu {
         troubles: &mut Troubles,
     ) -> Result<Outcome, Reason> {
         let Terms { config, threads, .. } = *terms;
-        let (m, n, k) = real_shape(problem);
+        let (m, n, k) = scheme.shape::<T>(shape(problem));
         let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
         let challenge = C::draw(n, scheme);
         let buffers = operand_buffers(&plan, lanes).map_err(|e| troubles.note(&e, config.log))?;
@@ -416,8 +419,8 @@ impl Npu {
                 troubles.note(failure, config.log);
             }
             for leftover in landing.left {
-                let tile = &plan.tiles[leftover.block.tile];
-                for cols in spared.kept_cols(tile.start / T::PARTS..tile.end / T::PARTS) {
+                let tile = plan.tiles[leftover.block.tile].clone();
+                for cols in spared.kept_cols(scheme.columns::<T>(tile)) {
                     let area = |rows| Area { rows, cols: cols.clone() };
                     outcome.left.extend(runs(&leftover.rows).map(area));
                 }
@@ -483,20 +486,21 @@ pub fn product<T: Element>(problem: &Gemm<'_, T>) -> Product {
     }
 }
 
-/// m, n, k of the real product that a problem is, see [`Lines`](lines::Lines).
-fn real_shape<T: Element>(problem: &Gemm<'_, T>) -> (usize, usize, usize) {
-    (problem.m(), problem.n() * T::PARTS, problem.k() * T::PARTS)
+/// m, n, k in elements.
+fn shape<T: Element>(problem: &Gemm<'_, T>) -> (usize, usize, usize) {
+    (problem.m(), problem.n(), problem.k())
 }
 
 /// What the cost model needs to know of the scheme that a product is tried with first.
 pub fn recipe<T: Element>(problem: &Gemm<'_, T>, policy: Policy) -> Recipe {
-    let scheme = Ladder::of::<T>(policy, real_shape(problem)).schemes[0];
+    let scheme = Ladder::of::<T>(policy, shape(problem)).schemes[0];
     let bytes = scheme.arithmetic().bytes();
     Recipe {
         planes: scheme.bytes(),
         products: scheme.products() * bytes,
         outputs: scheme.groups.len(),
         deepest: scheme.groups.iter().map(|group| group.count * bytes).max().unwrap_or(1),
+        parts: scheme.parts(),
     }
 }
 

@@ -33,12 +33,56 @@ impl OperandBuffers {
 }
 
 /// What packing found out about the lines of one operand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Packed {
     /// The exponent of each line.
     pub exponents: Vec<i32>,
-    /// The guard's statistics of each line.
+    /// The guard's statistics of each row of A or column of B, of all its lines together: they
+    /// have the same magnitudes. None where no guard wants them.
     pub stats: Vec<LineStats>,
+}
+
+impl Packed {
+    /// Adds the lines that follow.
+    fn append(&mut self, next: Packed) {
+        self.exponents.extend(next.exponents);
+        self.stats.extend(next.stats);
+    }
+}
+
+/// How lines are split.
+#[derive(Debug, Clone, Copy)]
+struct Split<'a> {
+    scheme: &'a Scheme,
+    /// Whether a guard wants statistics.
+    is_guarded: bool,
+    /// Numbers per plane.
+    pitch: usize,
+}
+
+impl Split<'_> {
+    /// Splits one more line into `planes` and adds to `found`; `is_first` of its row or column. A
+    /// line that is zeros by its scan is not looked at.
+    fn add<R: Real>(
+        self,
+        line: &[R],
+        (scan, is_first): (&LineScan<R>, bool),
+        planes: &mut [i8],
+        found: &mut Packed,
+    ) {
+        let Split { scheme, is_guarded, pitch } = self;
+        let line = if scan.nonzeros == 0 { &[] } else { line };
+        let exponent = scheme.exponent(line, scan);
+        scheme.split(line, exponent, pitch, planes);
+        found.exponents.push(exponent);
+        if !is_guarded {
+            return;
+        }
+        match found.stats.last_mut() {
+            Some(stats) if !is_first => stats.take_in(scheme, planes, pitch),
+            _ => found.stats.push(LineStats::of(line, scan, exponent, scheme, planes, pitch)),
+        }
+    }
 }
 
 /// Scans every line of an operand.
@@ -54,7 +98,8 @@ pub fn scan<T: Element>(lines: Lines<'_, T>, threads: &Threads) -> Vec<LineScan<
     strips.into_iter().flatten().collect()
 }
 
-/// Splits every line of an operand, only to find out what packing would.
+/// Splits every line of an operand, only to find out what packing would. `scans` has one for each
+/// row of A or column of B.
 pub fn examine<T: Element>(
     lines: Lines<'_, T>,
     scans: &[LineScan<T::Real>],
@@ -62,41 +107,21 @@ pub fn examine<T: Element>(
     is_guarded: bool,
     threads: &Threads,
 ) -> Packed {
-    let pitch = lines.length();
-    let count = lines.count();
+    let split = Split { scheme, is_guarded, pitch: lines.length() / scheme.parts() };
+    let (count, per_row) = (lines.count(), lines.per_row());
     let scratch = <(lines::Scratch<T>, Vec<i8>)>::default;
     let strips = threads.map(count.div_ceil(STRIP), scratch, |(gathered, planes), strip| {
-        planes.resize(scheme.bytes() * pitch, 0);
+        planes.resize(scheme.bytes() * split.pitch, 0);
         let range = strip * STRIP..count.min((strip + 1) * STRIP);
-        let mut found = Vec::with_capacity(range.len());
+        let mut found = Packed::default();
         lines.visit(range, gathered, |i, line| {
-            found.push(split(scheme, line, &scans[i], is_guarded, pitch, planes));
+            split.add(line, (&scans[i / per_row], i % per_row == 0), planes, &mut found);
         });
         found
     });
-    let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
-    for (exponent, stat) in strips.into_iter().flatten() {
-        packed.exponents.push(exponent);
-        packed.stats.extend(stat);
-    }
+    let mut packed = Packed::default();
+    strips.into_iter().for_each(|found| packed.append(found));
     packed
-}
-
-/// Splits one line into `planes`; returns its exponent and, for a guard, its statistics. A line that
-/// is zeros by its scan is not looked at.
-fn split<R: Real>(
-    scheme: &Scheme,
-    line: &[R],
-    scan: &LineScan<R>,
-    is_guarded: bool,
-    pitch: usize,
-    planes: &mut [i8],
-) -> (i32, Option<LineStats>) {
-    let line = if scan.nonzeros == 0 { &[] } else { line };
-    let exponent = scheme.exponent(line, scan);
-    scheme.split(line, exponent, pitch, planes);
-    let stats = || LineStats::of(line, scan, exponent, scheme, planes, pitch);
-    (exponent, is_guarded.then(stats))
 }
 
 /// Everything that packing needs to know of the call.
@@ -150,23 +175,20 @@ impl<C: Challenge> Packer<'_, C> {
         self.planes_len() + 64
     }
 
-    fn split<R: Real>(
-        &self,
-        line: &[R],
-        scan: &LineScan<R>,
-        planes: &mut [i8],
-    ) -> (i32, Option<LineStats>) {
-        split(self.scheme, line, scan, self.is_guarded, self.plan.pitch, planes)
+    fn split(&self) -> Split<'_> {
+        Split { scheme: self.scheme, is_guarded: self.is_guarded, pitch: self.plan.pitch }
     }
 
-    /// Packs B, whose columns are `lines`, into the buffers of every share that needs them.
-    /// Returns what it found and, per tile, what rows of A must meet.
+    /// Packs B, whose columns are `lines`, into the buffers of every share that needs them, as
+    /// many lines each as the scheme makes of them. `scans` has one for each column. Returns what
+    /// it found and, per tile, what rows of A must meet.
     pub fn columns<T: Element>(
         &self,
         lines: Lines<'_, T>,
         scans: &[LineScan<T::Real>],
     ) -> (Packed, Vec<C::Projection>) {
         let plan = self.plan;
+        let lines = lines.per_column(self.scheme.lines::<T>());
         // A strip is as wide as the chip's alignment, so that it is contiguous in every tile.
         let align = self.chip.limits(plan.arithmetic).col_align;
         let strips: Vec<(usize, usize)> = (0..plan.tiles.len())
@@ -190,11 +212,8 @@ impl<C: Challenge> Packer<'_, C> {
             self.column_strip(lines, scans, range, (tile, first), &totals[tile], scratch)
         });
 
-        let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
-        for (exponents, stats) in found {
-            packed.exponents.extend(exponents);
-            packed.stats.extend(stats);
-        }
+        let mut packed = Packed::default();
+        found.into_iter().for_each(|found| packed.append(found));
         let vectors = totals
             .into_iter()
             .map(|total| {
@@ -205,7 +224,7 @@ impl<C: Challenge> Packer<'_, C> {
         (packed, vectors)
     }
 
-    /// Packs one strip of columns of B: `at` is its tile and its first column in the tile.
+    /// Packs one strip of lines of B: `at` is its tile and its first line in the tile.
     fn column_strip<T: Element>(
         &self,
         lines: Lines<'_, T>,
@@ -214,26 +233,26 @@ impl<C: Challenge> Packer<'_, C> {
         at: (usize, usize),
         total: &Mutex<C::Running>,
         scratch: &mut Scratch<T, C>,
-    ) -> (Vec<i32>, Vec<LineStats>) {
+    ) -> Packed {
         let (len, pitch) = (self.planes_len(), self.line_pitch());
         let Scratch { lines: gathered, planes, running, block } = scratch;
         self.challenge.start(len, running);
         planes.resize(self.chip.limits(self.plan.arithmetic).col_align * pitch, 0);
         planes[range.len() * pitch..].fill(0);
-        let (mut exponents, mut stats) = (Vec::new(), Vec::new());
+        let mut packed = Packed::default();
+        let per_row = lines.per_row();
 
         lines.visit(range.clone(), gathered, |col, line| {
             let planes = &mut planes[(col - range.start) * pitch..][..len];
-            let (exponent, stat) = self.split(line, &scans[col], planes);
-            exponents.push(exponent);
-            stats.extend(stat);
+            let scan = (&scans[col / per_row], col % per_row == 0);
+            self.split().add(line, scan, planes, &mut packed);
             self.challenge.add_column(col, planes, running);
         });
         self.write_strip(at, planes, block);
 
         let mut total = total.lock().unwrap_or_else(|e| e.into_inner());
         self.challenge.merge(&mut total, running);
-        (exponents, stats)
+        packed
     }
 
     /// Packs the planes of one strip of columns of B, block by block, into the buffers of
@@ -278,11 +297,9 @@ impl<C: Challenge> Packer<'_, C> {
             let range = strip * STRIP..m.min((strip + 1) * STRIP);
             let Scratch { lines: gathered, planes, .. } = scratch;
             planes.resize(self.planes_len(), 0);
-            let (mut exponents, mut stats, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut packed, mut expected) = (Packed::default(), Vec::new());
             lines.visit(range, gathered, |row, line| {
-                let (exponent, stat) = self.split(line, &scans[row], planes);
-                exponents.push(exponent);
-                stats.extend(stat);
+                self.split().add(line, (&scans[row], true), planes, &mut packed);
                 expected.extend(vectors.iter().map(|v| C::expect(planes, v)));
                 for (share, buffers) in plan.shares.iter().zip(self.buffers) {
                     if share.rows.contains(&row) {
@@ -290,13 +307,11 @@ impl<C: Challenge> Packer<'_, C> {
                     }
                 }
             });
-            (exponents, stats, expected)
+            (packed, expected)
         });
-        let mut packed = Packed { exponents: Vec::new(), stats: Vec::new() };
-        let mut all = Vec::new();
-        for (exponents, stats, expected) in found {
-            packed.exponents.extend(exponents);
-            packed.stats.extend(stats);
+        let (mut packed, mut all) = (Packed::default(), Vec::new());
+        for (found, expected) in found {
+            packed.append(found);
             all.extend(expected);
         }
         (packed, all)

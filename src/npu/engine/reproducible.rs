@@ -8,7 +8,7 @@
 use super::area::Area;
 use super::choice::{Choice, Ladder};
 use super::host::{self, Tiling};
-use super::{Npu, Outcome, Terms, Work, headroom, real_shape};
+use super::{Npu, Outcome, Terms, Work, headroom, shape};
 use crate::npu::int8;
 use crate::npu::scheme::Element;
 use crate::problem::Gemm;
@@ -50,13 +50,14 @@ pub fn gemm<T: Element>(
 }
 
 fn choose<T: Element>(problem: &Gemm<'_, T>, terms: &Terms<'_>) -> Result<Choice, Reason> {
-    let shape = real_shape(problem);
+    let shape = shape(problem);
     // All of the product in integers or none of it, for floating point shows which CPU it was.
     let ladder = Ladder { may_part: false, ..Ladder::of::<T>(terms.policy, shape) };
     if let Some(reason) = ladder.refuse(problem) {
         return Err(reason);
     }
-    if !headroom::is_there(shape, ladder.schemes, int8::MAX_COLUMNS, terms.threads.count(), 0) {
+    if !headroom::is_there::<T>(shape, ladder.schemes, int8::MAX_COLUMNS, terms.threads.count(), 0)
+    {
         return Err(Reason::Memory);
     }
     Choice::new(problem, ladder, terms.threads)

@@ -45,19 +45,26 @@ impl LineStats {
     ) -> LineStats {
         let trailing = scheme.trailing_bits(exponent, scan);
         let (counts, sum) = count(line, exponent - trailing as i32);
-        let mut roots = [0; MAX_DIGITS];
-        // A plane that meets any dropped product meets one with the last plane.
-        let last = scheme.planes();
-        for p in (1..=last).filter(|&p| scheme.drops(p, last) || scheme.drops(last, p)) {
-            roots[p - 1] = root_up(sum_of_squares(&planes[(p - 1) * pitch..p * pitch]));
-        }
-        LineStats {
+        let mut stats = LineStats {
             counts,
             nonzeros: scan.nonzeros,
             trailing,
             norm: sum + scan.nonzeros as u64,
-            roots,
+            roots: [0; MAX_DIGITS],
             inexact: is_inexact(line, exponent),
+        };
+        stats.take_in(scheme, planes, pitch);
+        stats
+    }
+
+    /// Makes these the statistics of another line, too, of the same magnitudes, whose planes are
+    /// `planes`: a negative number may have greater digits.
+    pub fn take_in(&mut self, scheme: &Scheme, planes: &[i8], pitch: usize) {
+        // A plane that meets any dropped product meets one with the last plane.
+        let last = scheme.planes();
+        for p in (1..=last).filter(|&p| scheme.drops(p, last) || scheme.drops(last, p)) {
+            let square = sum_of_squares(&planes[(p - 1) * pitch..p * pitch]);
+            self.roots[p - 1] = self.roots[p - 1].max(root_up(square));
         }
     }
 
@@ -254,6 +261,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_line_and_its_negative_differ_in_their_digits_only() {
+        let mut differ = 0;
+        for line in singles() {
+            let negative: Vec<f32> = line.iter().map(|x| -x).collect();
+            for scheme in [&ozaki_int8::I_3S8P, &ozaki_int8::I_4S10P] {
+                let (scan, pitch) = (LineScan::of(&line), line.len());
+                let e = scheme.exponent(&line, &scan);
+                let stats = |line: &[f32]| {
+                    let mut planes = vec![0; scheme.planes() * pitch];
+                    scheme.split(line, e, pitch, &mut planes);
+                    (LineStats::of(line, &scan, e, scheme, &planes, pitch), planes)
+                };
+                let ((first, _), (second, planes)) = (stats(&line), stats(&negative));
+                let mut both = first;
+                both.take_in(scheme, &planes, pitch);
+                let roots = std::array::from_fn(|p| first.roots[p].max(second.roots[p]));
+                assert_eq!(both, LineStats { roots, ..first });
+                assert_eq!(both, LineStats { roots, ..second });
+                differ += usize::from(first.roots != second.roots);
+            }
+        }
+        assert!(differ > 0);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Elements of matrices as real numbers, and the final formula.
 //!
 //! A complex product is a real one of doubled length: with the parts of an element side by side,
-//! as they lie in memory, a row of A is `(re, im, re, im, …)`, and a column of B becomes two,
+//! as they lie in memory, a row of A is `(re, im, re, im, …)`, and a column of B becomes two lines,
 //! `(re, -im, …)` and `(im, re, …)`, whose products with the row are the real and the imaginary
-//! part of an element of C. These, too, come out side by side. Both columns have the same
-//! magnitudes, and so the same exponent.
+//! part of an element of C. These, too, come out side by side. Both lines have the same
+//! magnitudes, and so the same exponent and, but for the digits of negative numbers, the same
+//! statistics.
+//!
+//! Schemes of residues can do better: they take complex numbers as such, and a column of B is one
+//! line, `(re, im, …)`, see [`Scheme::lines`](super::Scheme::lines).
 
 use super::real::Real;
 use crate::scalar::{Scalar, c32, c64};

@@ -1,44 +1,50 @@
 //! Which schemes serve a call: the one place that knows.
 
 use super::Scheme;
-use super::crt_int8::{II_12, II_15, II_16};
+use super::crt_int8::{II_12, II_12_3M, II_15, II_15_3M, II_16, II_16_3M};
 use super::fp16::{FP16, FP16X2};
 use super::ozaki_int8::{I_2S3P, I_3S6P, I_3S8P, I_4S10P, I_5S15P, I_7S28P, I_8S36P};
 use crate::mode::Mode;
 
-/// From this size on, in all three dimensions, 15 residues cost less than 28 digit products: the
-/// products grow with the third power of the size, what the host does for each residue with the
-/// second. By the cost model of the RK3588, whose figure is 1890.
-const LARGE: usize = 1900;
+/// From this size on, in all three dimensions, 15 residues cost less than 28 digit products, for
+/// elements of one and of two real numbers: the products grow with the third power of the size,
+/// what the host does for each residue with the second. By the cost model of the RK3588, whose
+/// figures for squares are 1890, and 1150 with three products of residues for four of digits.
+const LARGE: [usize; 2] = [1900, 1150];
 
-/// The schemes for real products of m × n × k in single or double precision, by
-/// [`Real::PRECISION`], in this mode, cheapest first: the first one that the guard accepts is
-/// used. Complex products are real ones of twice the n and k.
+/// The schemes for products of m × n × k elements, each of so many `parts`, real numbers of single
+/// or double precision, by [`Real::PRECISION`]; in this mode, cheapest first: the first one that
+/// the guard accepts is used.
 ///
 /// The choice depends on nothing else, so the bits of a result do not either.
 ///
 /// [`Real::PRECISION`]: super::Real::PRECISION
 pub fn ladder(
     precision: u32,
+    parts: usize,
     mode: Mode,
     (m, n, k): (usize, usize, usize),
 ) -> &'static [&'static Scheme] {
-    let large = m.min(n).min(k) >= LARGE;
-    match (precision == f32::MANTISSA_DIGITS, mode) {
-        (true, Mode::Standard) => const { &[&I_3S8P, &I_4S10P] },
-        (true, Mode::Strict) => const { &[&I_4S10P] },
-        (true, Mode::Fast) => const { &[&I_3S6P, &I_3S8P, &I_4S10P] },
-        (true, Mode::Low) => const { &[&I_2S3P] },
-        (true, Mode::Fp16) => const { &[&FP16] },
-        (true, Mode::Fp16x2) => const { &[&FP16X2] },
+    use Mode::{Fast, Fp16, Fp16x2, Low, Standard, Strict};
+    let large = (m.min(n).min(k) >= LARGE[parts - 1]).then_some(parts);
+    match (precision == f32::MANTISSA_DIGITS, mode, large) {
+        (true, Standard, _) => const { &[&I_3S8P, &I_4S10P] },
+        (true, Strict, _) => const { &[&I_4S10P] },
+        (true, Fast, _) => const { &[&I_3S6P, &I_3S8P, &I_4S10P] },
+        (true, Low, _) => const { &[&I_2S3P] },
+        (true, Fp16, _) => const { &[&FP16] },
+        (true, Fp16x2, _) => const { &[&FP16X2] },
         // Nothing below seven digits meets the bound that mode fast promises, too.
         // Halves hold less than doubles: see [`Mode::in_integers`].
-        (false, Mode::Standard | Mode::Fast | Mode::Fp16x2) if large => const { &[&II_15, &II_16] },
-        (false, Mode::Standard | Mode::Fast | Mode::Fp16x2) => const { &[&I_7S28P, &I_8S36P] },
-        (false, Mode::Strict) if large => const { &[&II_16] },
-        (false, Mode::Strict) => const { &[&I_8S36P] },
-        (false, Mode::Low | Mode::Fp16) if large => const { &[&II_12] },
-        (false, Mode::Low | Mode::Fp16) => const { &[&I_5S15P] },
+        (false, Standard | Fast | Fp16x2, None) => const { &[&I_7S28P, &I_8S36P] },
+        (false, Standard | Fast | Fp16x2, Some(1)) => const { &[&II_15, &II_16] },
+        (false, Standard | Fast | Fp16x2, Some(_)) => const { &[&II_15_3M, &II_16_3M] },
+        (false, Strict, None) => const { &[&I_8S36P] },
+        (false, Strict, Some(1)) => const { &[&II_16] },
+        (false, Strict, Some(_)) => const { &[&II_16_3M] },
+        (false, Low | Fp16, None) => const { &[&I_5S15P] },
+        (false, Low | Fp16, Some(1)) => const { &[&II_12] },
+        (false, Low | Fp16, Some(_)) => const { &[&II_12_3M] },
     }
 }
 
@@ -46,16 +52,24 @@ pub fn ladder(
 mod tests {
     use super::*;
 
-    const PRECISIONS: [u32; 2] = [f32::MANTISSA_DIGITS, f64::MANTISSA_DIGITS];
-    const SHAPES: [(usize, usize, usize); 3] = [(1, 1, 1), (4000, 4000, 1899), (1900, 1900, 1900)];
+    /// Precisions with parts.
+    const TYPES: [(u32, usize); 4] = [
+        (f32::MANTISSA_DIGITS, 1),
+        (f64::MANTISSA_DIGITS, 1),
+        (f32::MANTISSA_DIGITS, 2),
+        (f64::MANTISSA_DIGITS, 2),
+    ];
+    const SHAPES: [(usize, usize, usize); 5] =
+        [(1, 1, 1), (4000, 4000, 1149), (1150, 1150, 1150), (4000, 4000, 1899), (1900, 1900, 1900)];
 
     #[test]
     fn every_mode_climbs_to_more_products_of_the_right_precision() {
-        for precision in PRECISIONS {
+        for (precision, parts) in TYPES {
             for (mode, shape) in Mode::ALL.into_iter().flat_map(|m| SHAPES.map(|s| (m, s))) {
-                let schemes = ladder(precision, mode, shape);
+                let schemes = ladder(precision, parts, mode, shape);
                 assert!(!schemes.is_empty(), "{precision} {mode:?}");
                 assert!(schemes.iter().all(|scheme| scheme.precision == precision));
+                assert!(schemes.iter().all(|scheme| parts % scheme.parts() == 0));
                 assert!(schemes.is_sorted_by(|a, b| a.products() < b.products()));
             }
         }
@@ -63,9 +77,10 @@ mod tests {
 
     #[test]
     fn doubles_have_the_integers_that_stand_for_halves() {
-        for shape in SHAPES {
+        for (parts, shape) in [1, 2].into_iter().flat_map(|parts| SHAPES.map(|s| (parts, s))) {
             for mode in Mode::ALL {
-                let names = |mode| ladder(f64::MANTISSA_DIGITS, mode, shape).iter().map(|s| s.name);
+                let of = |mode| ladder(f64::MANTISSA_DIGITS, parts, mode, shape).iter();
+                let names = |mode| of(mode).map(|scheme| scheme.name);
                 assert!(names(mode).eq(names(mode.in_integers())), "{mode:?}");
             }
         }
@@ -73,13 +88,24 @@ mod tests {
 
     #[test]
     fn guarded_modes_end_where_strict_does() {
-        for precision in PRECISIONS {
+        for (precision, parts) in TYPES {
             for shape in SHAPES {
-                let last = |mode| ladder(precision, mode, shape).last().map(|scheme| scheme.name);
+                let last =
+                    |mode| ladder(precision, parts, mode, shape).last().map(|scheme| scheme.name);
                 for mode in Mode::ALL.into_iter().filter(|mode| mode.is_guarded()) {
                     assert_eq!(last(mode), last(Mode::Strict), "{precision} {mode:?}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn large_products_of_double_precision_are_those_of_residues() {
+        let first = |parts, shape| ladder(53, parts, Mode::Standard, shape)[0].name;
+        let (digits, pairs) = ("I-7s28p", "II-15-3m");
+        let real = SHAPES.map(|shape| first(1, shape));
+        assert_eq!(real, [digits, digits, digits, digits, "II-15"]);
+        let complex = SHAPES.map(|shape| first(2, shape));
+        assert_eq!(complex, [digits, digits, pairs, pairs, pairs]);
     }
 }

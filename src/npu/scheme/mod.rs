@@ -20,7 +20,7 @@ pub use real::Real;
 pub use scan::LineScan;
 
 use crate::npu::chip::Arithmetic;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// Most digits that a scheme may have.
 pub const MAX_DIGITS: usize = 8;
@@ -51,6 +51,9 @@ pub enum Numbers {
     /// The residues modulo so many numbers, one plane each, multiplied each with its like. See
     /// [`crt_int8`].
     Residues(usize),
+    /// Of a complex number: the residues modulo so many numbers of its real part, its imaginary
+    /// part and the sum of both, multiplied each with its like. See [`crt_int8`].
+    Pairs(usize),
     /// So many of the chip's own halves, the leading ones in plane 1. See [`fp16`].
     Halves(usize),
 }
@@ -61,6 +64,7 @@ impl Scheme {
         match self.numbers {
             Numbers::Digits(slices) => slices,
             Numbers::Residues(residues) => residues,
+            Numbers::Pairs(residues) => 3 * residues,
             Numbers::Halves(halves) => halves,
         }
     }
@@ -68,14 +72,38 @@ impl Scheme {
     /// What the device computes with.
     pub fn arithmetic(&self) -> Arithmetic {
         match self.numbers {
-            Numbers::Digits(_) | Numbers::Residues(_) => Arithmetic::Int8,
+            Numbers::Digits(_) | Numbers::Residues(_) | Numbers::Pairs(_) => Arithmetic::Int8,
             Numbers::Halves(_) => Arithmetic::Fp16,
         }
     }
 
-    /// Bytes of all planes of a line, per element.
+    /// Bytes of all planes of a line, per place in them.
     pub fn bytes(&self) -> usize {
         self.planes() * self.arithmetic().bytes()
+    }
+
+    /// Real numbers that share a place in the planes: 2 where complex numbers are split as such.
+    /// So many values come of a row and a line of B, too.
+    pub fn parts(&self) -> usize {
+        match self.numbers {
+            Numbers::Digits(_) | Numbers::Residues(_) | Numbers::Halves(_) => 1,
+            Numbers::Pairs(_) => 2,
+        }
+    }
+
+    /// Lines that a column of B becomes; see [`element`].
+    pub fn lines<T: Element>(&self) -> usize {
+        T::PARTS / self.parts()
+    }
+
+    /// The columns of C that some lines of B belong to, all those of any column.
+    pub fn columns<T: Element>(&self, lines: Range<usize>) -> Range<usize> {
+        lines.start / self.lines::<T>()..lines.end / self.lines::<T>()
+    }
+
+    /// m, n and k of the products of planes that stand for one of m × n × k elements.
+    pub fn shape<T: Element>(&self, (m, n, k): (usize, usize, usize)) -> (usize, usize, usize) {
+        (m, n * self.lines::<T>(), k * self.lines::<T>())
     }
 
     /// Number of kept products.
@@ -83,11 +111,12 @@ impl Scheme {
         self.groups.iter().map(|g| g.count).sum()
     }
 
-    /// Greatest inner dimension for which [`Scheme::join`] is exact up to its one rounding.
+    /// Greatest number of real numbers in a line for which [`Scheme::join`] is exact up to its one
+    /// rounding.
     pub fn max_k(&self) -> usize {
         match self.numbers {
             Numbers::Digits(_) => ozaki_int8::max_k(self.groups),
-            Numbers::Residues(_) => crt_int8::MAX_K,
+            Numbers::Residues(_) | Numbers::Pairs(_) => crt_int8::MAX_K,
             Numbers::Halves(_) => fp16::MAX_K,
         }
     }
@@ -97,7 +126,9 @@ impl Scheme {
     pub fn exponent<R: Real>(&self, line: &[R], scan: &LineScan<R>) -> i32 {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::exponent(scan.max_abs, slices),
-            Numbers::Residues(residues) => crt_int8::exponent(&[line], scan.max_abs, residues),
+            Numbers::Residues(residues) | Numbers::Pairs(residues) => {
+                crt_int8::exponent(line, scan.max_abs, residues)
+            }
             Numbers::Halves(_) => ozaki_int8::exponent(scan.max_abs, 2),
         }
     }
@@ -108,16 +139,19 @@ impl Scheme {
     pub fn trailing_bits<R: Real>(&self, exponent: i32, scan: &LineScan<R>) -> u32 {
         match self.numbers {
             Numbers::Digits(slices) => 8 * (slices as u32 - 1),
-            Numbers::Residues(_) if scan.nonzeros == 0 => 0,
-            Numbers::Residues(_) => (exponent + scan.max_abs.ilog2() - 6).max(0) as u32,
+            Numbers::Residues(_) | Numbers::Pairs(_) if scan.nonzeros == 0 => 0,
+            Numbers::Residues(_) | Numbers::Pairs(_) => {
+                (exponent + scan.max_abs.ilog2() - 6).max(0) as u32
+            }
             // Nothing is proven of halves.
             Numbers::Halves(_) => 0,
         }
     }
 
-    /// Splits one line of finite elements into planes: plane p (1-based) goes to
-    /// `planes[(p - 1) * pitch..]`, `line.len()` numbers and zeros up to `pitch`; those of halves,
-    /// as they lie in memory, take two bytes each.
+    /// Splits one line of finite real numbers into planes: plane p (1-based) goes to
+    /// `planes[(p - 1) * pitch..]`, `line.len() / parts` numbers and zeros up to `pitch`, with
+    /// [`Scheme::parts`] numbers of the line for each; those of halves, as they lie in memory, take
+    /// two bytes each.
     ///
     /// `exponent` is the line's own [`Scheme::exponent`], or a smaller one. The bits do not
     /// depend on whether the thread flushes subnormal numbers.
@@ -130,17 +164,20 @@ impl Scheme {
             Numbers::Residues(residues) => {
                 crt_int8::split(line, exponent, residues, pitch, planes);
             }
+            Numbers::Pairs(residues) => {
+                crt_int8::split_pairs(line, exponent, residues, pitch, planes);
+            }
             Numbers::Halves(halves) => fp16::split(line, exponent, halves, pitch, planes),
         }
     }
 
     /// Joins the group sums of one row of C into the floating-point product, before α and β.
     ///
-    /// `sums[g * cols + j]` is the sum of group g at column j of `cols = out.len()`, exact or, of
-    /// halves, in units of 2^-16; `row_exponent` and `col_exponents[j]` are those of the lines.
-    /// `out[j]` becomes the value, of integers rounded to f64 once; see [`ozaki_int8::join`],
-    /// [`crt_int8::join`] and [`fp16::join`] for the formulas. Sums that no device should return give
-    /// some number, never a panic.
+    /// `sums[g * cols + j]` is the sum of group g at column j of `cols = col_exponents.len()`, exact
+    /// or, of halves, in units of 2^-16; `row_exponent` and `col_exponents[j]` are those of the
+    /// lines. `out[parts * j..]` become the [`Scheme::parts`] values of column j, each, of integers,
+    /// rounded to f64 once; see [`ozaki_int8::join`], [`crt_int8::join`] and [`fp16::join`] for the
+    /// formulas. Sums that no device should return give some number, never a panic.
     pub fn join(&self, sums: &[i64], row_exponent: i32, col_exponents: &[i32], out: &mut [f64]) {
         match self.numbers {
             Numbers::Digits(slices) => {
@@ -148,6 +185,9 @@ impl Scheme {
             }
             Numbers::Residues(residues) => {
                 crt_int8::join(residues, sums, row_exponent, col_exponents, out);
+            }
+            Numbers::Pairs(residues) => {
+                crt_int8::join_pairs(residues, sums, row_exponent, col_exponents, out);
             }
             Numbers::Halves(_) => {
                 fp16::join(self.groups.len(), sums, row_exponent, col_exponents, out);
@@ -162,14 +202,16 @@ impl Scheme {
     pub fn in_range(&self, rows: RangeInclusive<i32>, cols: RangeInclusive<i32>, k: usize) -> bool {
         match self.numbers {
             Numbers::Digits(slices) => ozaki_int8::in_range(self.groups, slices, rows, cols, k),
-            Numbers::Residues(residues) => crt_int8::in_range(residues, rows, cols),
+            Numbers::Residues(residues) | Numbers::Pairs(residues) => {
+                crt_int8::in_range(residues, rows, cols)
+            }
             Numbers::Halves(_) => fp16::in_range(rows, cols),
         }
     }
 
     /// Whether the product A_p · B_q belongs to the result and no group keeps it.
     pub fn drops(&self, p: usize, q: usize) -> bool {
-        if let Numbers::Residues(_) = self.numbers {
+        if let Numbers::Residues(_) | Numbers::Pairs(_) = self.numbers {
             return false;
         }
         let keeps = |g: &Group| g.weight == p + q && (g.first..g.first + g.count).contains(&p);

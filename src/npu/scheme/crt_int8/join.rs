@@ -128,7 +128,7 @@ widest! {
 }
 
 #[inline(always)]
-fn join_any(
+pub fn join_any(
     residues: usize,
     sums: &[i64],
     row_exponent: i32,

@@ -11,9 +11,11 @@
 //! The integers are kept as floating-point numbers, for which every CPU has wide vectors with a
 //! fused multiply-add; where they are not rounded on purpose the text says why they are exact.
 
+mod complex;
 mod join;
 mod split;
 
+pub use complex::{join_pairs, split_pairs};
 pub use join::{in_range, join};
 pub use split::{exponent, split};
 
@@ -116,7 +118,34 @@ pub static II_16: Scheme = Scheme {
     precision: 53,
 };
 
-/// All of them.
+/// 12 moduli for complex products.
+pub static II_12_3M: Scheme = Scheme {
+    name: "II-12-3m",
+    numbers: Numbers::Pairs(12),
+    groups: &groups::<36>(),
+    precision: 53,
+};
+
+/// 15 moduli for complex products.
+pub static II_15_3M: Scheme = Scheme {
+    name: "II-15-3m",
+    numbers: Numbers::Pairs(15),
+    groups: &groups::<45>(),
+    precision: 53,
+};
+
+/// 16 moduli for complex products.
+pub static II_16_3M: Scheme = Scheme {
+    name: "II-16-3m",
+    numbers: Numbers::Pairs(16),
+    groups: &groups::<48>(),
+    precision: 53,
+};
+
+/// All of those by three products per modulus.
+pub static SCHEMES_3M: [&Scheme; 3] = [&II_12_3M, &II_15_3M, &II_16_3M];
+
+/// All of the others.
 pub static SCHEMES: [&Scheme; 11] =
     [&II_6, &II_7, &II_8, &II_9, &II_10, &II_11, &II_12, &II_13, &II_14, &II_15, &II_16];
 
@@ -161,9 +190,9 @@ mod tests {
         scaled.round_ties_even() as i64
     }
 
-    /// The exponent of a line in one part.
+    /// The exponent of a line.
     pub fn own<R: Real>(line: &[R], residues: usize) -> i32 {
-        exponent(&[line], LineScan::of(line).max_abs, residues)
+        exponent(line, LineScan::of(line).max_abs, residues)
     }
 
     #[test]
@@ -177,6 +206,12 @@ mod tests {
             assert!(products.eq((1..=residues).map(|p| (p, p))));
         }
         assert_eq!(SCHEMES.len(), MOST + 1 - FEWEST);
+        for scheme in SCHEMES_3M {
+            let Numbers::Pairs(residues) = scheme.numbers else { panic!("{}", scheme.name) };
+            assert_eq!(scheme.name, format!("II-{residues}-3m"));
+            assert_eq!((scheme.planes(), scheme.products()), (3 * residues, 3 * residues));
+            assert_eq!(scheme.dropped().count(), 0);
+        }
     }
 
     #[test]

@@ -47,22 +47,20 @@ impl Modulus {
     }
 }
 
-/// The exponent e of a line, in one part or more, whose largest magnitude is `max_abs` (finite):
-/// the greatest for which the line times 2^e, rounded, is proven to be shorter than √(P/2) in
-/// the 2-norm. By Cauchy and Schwarz an inner product of two such lines is within ±P/2. 0 for a
-/// line of zeros.
+/// The exponent e of a line whose largest magnitude is `max_abs` (finite): the greatest for which
+/// the line times 2^e, rounded, is proven to be shorter than √(P/2) in the 2-norm. By Cauchy and
+/// Schwarz an inner product of two such lines is within ±P/2. 0 for a line of zeros.
 ///
 /// Rounding adds at most √k/2. Which e it is integers decide: the sum of t² with t the elements
 /// in units of 2^-15 to 2^-16 of the largest, rounded to nearest, plus 1. So it depends on no
 /// order, and times a power of two the line has the same X.
-pub fn exponent<R: Real>(parts: &[&[R]], max_abs: R, residues: usize) -> i32 {
+pub fn exponent<R: Real>(line: &[R], max_abs: R, residues: usize) -> i32 {
     if max_abs.is_zero() {
         return 0;
     }
     let unit = 15 - max_abs.ilog2();
-    let square: u64 = parts.iter().map(|part| sum_of_squares(part, unit)).sum();
-    let len = parts.iter().map(|part| part.len()).sum();
-    let radius = u128::from(radius(residues) - half_root(len));
+    let square = sum_of_squares(line, unit);
+    let radius = u128::from(radius(residues) - half_root(line.len()));
     let limit = radius * radius;
     // The greatest d with square · 4^d ≤ limit, or that and 1.
     let d = (limit.ilog2() as i32 - square.ilog2() as i32) >> 1;
@@ -128,7 +126,13 @@ widest! {
 }
 
 #[inline(always)]
-fn split_any<R: Real>(line: &[R], exponent: i32, residues: usize, pitch: usize, planes: &mut [i8]) {
+pub fn split_any<R: Real>(
+    line: &[R],
+    exponent: i32,
+    residues: usize,
+    pitch: usize,
+    planes: &mut [i8],
+) {
     // As many pieces as hold 35.2, 50.8 and 62.2 bits, see `residues_of`.
     match residues {
         ..=9 => split_into::<R, 2>(line, exponent, residues, pitch, planes),
@@ -153,6 +157,9 @@ fn split_into<R: Real, const S: usize>(
             let residues = residues_of(&pieces, modulus);
             planes[p * pitch + i * BLOCK..][..BLOCK].copy_from_slice(&residues);
         }
+    }
+    if tail.is_empty() && line.len() == pitch {
+        return;
     }
     let mut block = [R::ZERO; BLOCK];
     block[..tail.len()].copy_from_slice(tail);
