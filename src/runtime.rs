@@ -10,6 +10,7 @@ use crate::cpu::kernel::{self, Available};
 use crate::cpu::{self, Kernels};
 use crate::fork;
 use crate::mode::{Mode, Policy, Settings};
+use crate::npu::engine::doubts::Doubts;
 use crate::npu::engine::{self, Element, Npu, Outcome, Terms, reproducible};
 use crate::problem::Gemm;
 use crate::profile::Profile;
@@ -329,7 +330,7 @@ fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route:
     if device.is_some() {
         count(&outcome);
     }
-    let Outcome { line, host, left, spared, declined } = outcome;
+    let Outcome { line, host, left, spared, doubts, declined } = outcome;
     let npu = (device.is_some() && declined.is_none()).then_some(line);
     let reason = declined.unwrap_or(reason);
     if npu.is_none() {
@@ -341,6 +342,11 @@ fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route:
     for area in left.iter().chain(&spared) {
         let (i, j) = (area.rows.start, area.cols.start);
         on_cpu(setup, &mut problem.part(i, j, area.rows.len(), area.cols.len()));
+    }
+    if !doubts.is_empty() {
+        let pool = (!threads::host_is_parallel()).then(self::threads);
+        let places = doubts.iter().flat_map(Doubts::places);
+        cpu::entries(problem, places, setup.kernels, pool);
     }
     Report { reason, npu, host }
 }

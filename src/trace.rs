@@ -57,6 +57,8 @@ pub struct NpuLine {
     pub repaired: u64,
     /// Rows and columns of C that the CPU computed because of what is in the operands.
     pub spared: u64,
+    /// Elements of C that the CPU computed because the scheme's certificate did not prove them.
+    pub doubtful: u64,
 }
 
 impl NpuLine {
@@ -70,6 +72,7 @@ impl NpuLine {
         self.retried += other.retried;
         self.repaired += other.repaired;
         self.spared += other.spared;
+        self.doubtful += other.doubtful;
     }
 }
 
@@ -90,8 +93,14 @@ impl fmt::Display for CallLine<'_> {
         if let Some(npu) = npu {
             write!(
                 f,
-                " scheme={} jobs={} tasks={} retried={} repaired={} spared={}",
-                npu.scheme, npu.jobs, npu.tasks, npu.retried, npu.repaired, npu.spared
+                " scheme={} jobs={} tasks={} retried={} repaired={} spared={} doubtful={}",
+                npu.scheme,
+                npu.jobs,
+                npu.tasks,
+                npu.retried,
+                npu.repaired,
+                npu.spared,
+                npu.doubtful
             )?;
         }
         if let Some(scheme) = host {

@@ -59,7 +59,7 @@ fn product(mode: Mode, family: &'static str, k: usize) -> Result<Product, Reason
 const MODES: [(Mode, &[&str], f64); 6] = [
     (Mode::Standard, &["I-3s8p", "I-4s10p"], 3.0),
     (Mode::Strict, &["I-4s10p"], 0.6),
-    (Mode::Fast, &["I-3s6p", "I-3s8p"], 10.0),
+    (Mode::Fast, &["I-3s6p", "I-3s6p+c", "I-3s8p"], 10.0),
     (Mode::Low, &["I-2s3p"], 1024.0),
     (Mode::Fp16, &["fp16"], 8192.0),
     (Mode::Fp16x2, &["fp16x2"], 10.0),

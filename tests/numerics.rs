@@ -13,7 +13,7 @@ use common::flushing::with_flushing;
 use common::oracle::{self, Slices, exact};
 use npublas::npu::guard::accepts;
 use npublas::npu::scheme::crt_int8::{II_8, II_9};
-use npublas::npu::scheme::ozaki_int8::{I_3S6P, I_3S8P, I_4S10P};
+use npublas::npu::scheme::ozaki_int8::{I_3S6P, I_3S6P_C, I_3S8P, I_4S10P, I_4S10P_C};
 use npublas::npu::scheme::{Real, Scheme};
 
 const SLICES: [(&Scheme, &Slices); 2] = [(&I_3S8P, &oracle::I_3S8P), (&I_4S10P, &oracle::I_4S10P)];
@@ -139,11 +139,10 @@ fn what_is_accepted_meets_the_bound() {
     for family in FAMILIES {
         for k in [1, 2, 3, 17, 64, 255, 256, 1000] {
             let it = operands(family, 16, 13, k, 100 + k as u64);
-            for scheme in SCHEMES {
+            for scheme in SCHEMES.into_iter().chain([&I_3S6P_C, &I_4S10P_C]) {
                 let emulation = Emulation::new(scheme, &it);
                 let what = format!("{family} {k} {}", scheme.name);
-                let places = (0..it.m * it.n).map(|entry| (entry / it.n, entry % it.n));
-                let certified: Vec<bool> = places.map(|(i, j)| emulation.certified(i, j)).collect();
+                let certified = emulation.certified();
                 if emulation.accepted() {
                     accepted += 1;
                     check_bound(&emulation.product(), &it, &what);
@@ -192,7 +191,7 @@ fn hard_line(rng: &mut Rng, k: usize) -> Vec<f32> {
 #[test]
 fn hard_lines_are_never_accepted_beyond_the_bound() {
     let mut rng = Rng::new(2026);
-    let (mut accepted, mut worst) = ([0; 4], [0f64; 4]);
+    let (mut accepted, mut single, mut worst) = ([0; 4], [0; 4], [0f64; 4]);
     for _ in 0..6000 {
         let (m, n) = (1 + rng.below(3), 1 + rng.below(3));
         let longest = [3, 20, 150][rng.below(3)];
@@ -207,9 +206,14 @@ fn hard_lines_are_never_accepted_beyond_the_bound() {
             if emulation.accepted() {
                 accepted[i] += 1;
                 worst[i] = worst[i].max(check_bound(&emulation.product(), &it, scheme.name));
+            } else {
+                let certified = emulation.certified();
+                single[i] += certified.iter().filter(|yes| **yes).count();
+                check_entries(&emulation.product(), &it, scheme.name, |entry| certified[entry]);
             }
         }
     }
+    assert!(single.iter().all(|&n| n > 200), "certified only {single:?}");
     assert!(accepted.iter().all(|&n| n > 200), "accepted only {accepted:?}");
     assert!(worst[0] > 0.1, "the data are not hard: {worst:?}");
 }

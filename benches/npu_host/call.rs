@@ -109,6 +109,7 @@ impl<R: Real + Element> Call<R> {
                 row_exponents: &it.rows.exponents,
                 col_exponents: &it.cols.exponents,
                 spared: &NOTHING,
+                proof: None,
                 alpha: R::ONE,
                 beta,
             },

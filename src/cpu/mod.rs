@@ -12,6 +12,8 @@
 //! `parallel` cuts C into blocks, one ticket each, and runs the path on every block. All paths end
 //! in [`kernel`]: the only place with instructions of one CPU.
 //!
+//! [`entries()`] computes single entries of C, those that the NPU leaves out.
+//!
 //! # Same bits
 //!
 //! For one shape, one kernel family and the same contiguous lines the result is defined to the
@@ -22,6 +24,7 @@
 mod blocking;
 mod blocks;
 mod dots;
+mod entries;
 pub mod gemm;
 pub mod kernel;
 mod pack;
@@ -31,5 +34,6 @@ mod scratch;
 mod small;
 mod tile;
 
+pub use entries::entries;
 pub use gemm::{gemm, wants_threads};
 pub use kernel::Kernels;

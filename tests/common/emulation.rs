@@ -1,7 +1,7 @@
 //! The library's way from operands to results, with plain loops in place of the device.
 
 use super::data::Operands;
-use npublas::npu::guard::{LineStats, accepts, certifies};
+use npublas::npu::guard::{Certificate, LineStats, accepts, overlap_of};
 use npublas::npu::scheme::{LineScan, Real, Scheme};
 
 /// A row or column, as the engine prepares it.
@@ -20,10 +20,14 @@ impl Line {
         let exponent = scheme.exponent(line, &scan);
         let pitch = line.len().next_multiple_of(32);
         let mut planes = vec![0x55; scheme.planes() * pitch];
-        scheme.split(line, exponent, pitch, &mut planes);
-        let stats = LineStats::of(line, &scan, exponent, scheme, &planes, pitch);
+        let (values, certificate) = planes.split_at_mut(scheme.value_planes() * pitch);
+        scheme.split(line, exponent, pitch, values);
+        let stats = LineStats::of(line, &scan, exponent, scheme, values, pitch);
         let mut parts = vec![0x55; pitch];
         stats.leading(line, exponent, &mut parts);
+        if scheme.certificate {
+            certificate.copy_from_slice(&parts);
+        }
         Line { exponent, planes, stats, leading: parts }
     }
 
@@ -56,12 +60,18 @@ impl<'a> Emulation<'a> {
         accepts(self.scheme, &stats(&self.rows), &stats(&self.cols), self.k)
     }
 
-    /// Whether the entry (i, j) is certified by itself.
-    pub fn certified(&self, i: usize, j: usize) -> bool {
-        let (row, col) = (&self.rows[i], &self.cols[j]);
-        let parts = row.leading.iter().zip(&col.leading);
-        let overlap = parts.map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
-        certifies(self.scheme, &row.stats, &col.stats, overlap)
+    /// Of every entry, row by row, whether it is certified by itself.
+    pub fn certified(&self) -> Vec<bool> {
+        let stats = |lines: &[Line]| lines.iter().map(|line| line.stats).collect::<Vec<_>>();
+        let (rows, cols) = (stats(&self.rows), stats(&self.cols));
+        let certificate = Certificate::new(self.scheme, &rows, &cols, 1);
+        let mut doubts = vec![true; self.cols.len()];
+        let of_row = |(i, row): (usize, &Line)| {
+            let overlaps = self.cols.iter().map(|col| overlap_of(&row.leading, &col.leading));
+            certificate.test(i, 0..self.cols.len(), &overlaps.collect::<Vec<_>>(), &mut doubts);
+            doubts.iter().map(|doubt| !doubt).collect::<Vec<_>>()
+        };
+        self.rows.iter().enumerate().flat_map(of_row).collect()
     }
 
     /// Whether no value is subnormal or overflows.

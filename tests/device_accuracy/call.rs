@@ -152,7 +152,8 @@ impl<T: Element> Call<T> {
     }
 
     /// What is not as the oracle of the scheme has it, in a call of which the NPU says `line`. The
-    /// rows and columns that it left to the CPU because of the data are left out.
+    /// rows and columns that it left to the CPU because of the data are left out, and the entries
+    /// that the certificate of the scheme, by the oracle, does not prove.
     pub fn differs(&self, line: &NpuLine, results: &[T]) -> Option<String> {
         let Some(oracle) = Scheme::named(line.scheme) else {
             return Some(format!("no oracle for scheme {}", line.scheme));
@@ -168,6 +169,14 @@ impl<T: Element> Call<T> {
             let row = (0..m).map(|i| (of_row(i), i)).max().unwrap_or_default();
             let col = (0..n).map(|j| (of_col(j), j)).max().unwrap_or_default();
             wrong.retain(|at| if row.0 >= col.0 { at / n != row.1 } else { at % n != col.1 });
+        }
+        if line.scheme.ends_with("+c") {
+            let doubts = oracle.doubts(&self.operands);
+            let count = doubts.iter().filter(|doubt| **doubt).count();
+            if line.doubtful != count as u64 {
+                return Some(format!("{} entries are left out, not {count}", line.doubtful));
+            }
+            wrong.retain(|&at| !doubts[at]);
         }
         let at = *wrong.first()?;
         let (result, expected) = (results[at], expected[at]);

@@ -14,17 +14,17 @@ pub fn during<R>(mode: Mode, work: impl FnOnce() -> R) -> R {
 }
 
 /// The schemes of double precision of modes `standard` and `fast`.
-const DOUBLE: &[&str] = &["I-7s28p", "I-8s36p", "II-15", "II-16", "II-15-3m", "II-16-3m"];
+const DOUBLE: &[&str] =
+    &["I-7s28p", "I-8s36p", "I-8s36p+c", "II-15", "II-16", "II-16+c", "II-15-3m", "II-16-3m"];
 
 /// The schemes of a mode, in single or double precision.
 pub fn schemes(mode: Mode, double: bool) -> &'static [&'static str] {
     match (mode, double) {
-        (Mode::Standard, false) => &["I-3s8p", "I-4s10p"],
-        (Mode::Standard, true) => DOUBLE,
+        (Mode::Standard, false) => &["I-3s8p", "I-4s10p", "I-4s10p+c"],
+        (Mode::Standard | Mode::Fast, true) => DOUBLE,
         (Mode::Strict, false) => &["I-4s10p"],
         (Mode::Strict, true) => &["I-8s36p", "II-16", "II-16-3m"],
-        (Mode::Fast, false) => &["I-3s6p", "I-3s8p", "I-4s10p"],
-        (Mode::Fast, true) => DOUBLE,
+        (Mode::Fast, false) => &["I-3s6p", "I-3s6p+c", "I-3s8p", "I-4s10p", "I-4s10p+c"],
         (Mode::Low, false) => &["I-2s3p"],
         (Mode::Fp16, false) => &["fp16"],
         (Mode::Fp16x2, false) => &["fp16x2"],
@@ -48,7 +48,8 @@ pub fn characteristic(mode: Mode, double: bool) -> &'static str {
 }
 
 /// What a result of the NPU breaks of the promises of the mode. `factors` is by how much the
-/// roundings of α and β may raise R. Where the CPU computed some lines, its bound holds for all.
+/// roundings of α and β may raise R. Where the CPU computed some lines, its bound holds for all;
+/// where it computed single entries, that in place of the promise.
 pub fn broken(
     mode: Mode,
     line: &NpuLine,
@@ -70,7 +71,11 @@ pub fn broken(
         return broken;
     }
     if is_guarded(mode, double) {
-        hold("error over the promised bound", errors.promised, 1.0);
+        if line.doubtful > 0 {
+            hold("error over the conventional bound", errors.conventional, 1.0);
+        } else {
+            hold("error over the promised bound", errors.promised, 1.0);
+        }
         if family == "eye" {
             hold("R of A·I", errors.r, 1.5 + factors);
         }
@@ -96,7 +101,7 @@ pub fn broken(
 fn ordinary(mode: Mode, scheme: &str, family: &str) -> Option<f64> {
     let (uniform, normal, relu) = match (mode, scheme) {
         (Mode::Strict, _) => (0.6, 0.6, 0.6),
-        (_, "I-3s6p") => (4.0, 10.0, 20.0),
+        (_, "I-3s6p" | "I-3s6p+c") => (4.0, 10.0, 20.0),
         (_, "fp16") => (8192.0, 8192.0, 8192.0),
         (_, "fp16x2") => (10.0, 10.0, 10.0),
         (_, "I-2s3p") => (1024.0, 1024.0, 1024.0),

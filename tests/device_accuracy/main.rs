@@ -6,6 +6,7 @@
 
 mod acceptance;
 mod call;
+mod certificate;
 #[path = "../common/mod.rs"]
 mod common;
 mod element;

@@ -29,10 +29,12 @@ const MODULI: [u128; 16] =
     [256, 255, 253, 251, 247, 241, 239, 233, 229, 227, 223, 217, 211, 199, 197, 193];
 
 impl Scheme {
+    /// A certificate (`+c`) is no part of the value.
     pub fn named(name: &str) -> Option<Scheme> {
         if let Some(halves) = name.strip_prefix("fp16") {
             return Some(Scheme::Halves { halves: if halves == "x2" { 2 } else { 1 } });
         }
+        let name = name.strip_suffix("+c").unwrap_or(name);
         if let Some(moduli) = name.strip_prefix("II-") {
             let moduli = moduli.strip_suffix("-3m").unwrap_or(moduli);
             return Some(Scheme::Residues { moduli: moduli.parse().ok()? });
@@ -44,36 +46,18 @@ impl Scheme {
     /// α·A·B + β·C, row-major; `old` is not read where β is 0. The rows are shared out between
     /// threads; each entry is plain loops.
     pub fn gemm<T: Element>(self, it: &Operands<T>, alpha: T, beta: T, old: &[T]) -> Vec<T> {
-        let Operands { m, n, k, a, b } = it;
-        let (m, n, k) = (*m, *n, *k);
-        // A complex product is two real ones of lines twice as long, real and imaginary parts by
-        // turns: [Ar, Ai]·[Br; -Bi] is the real part, [Ar, Ai]·[Bi; Br] the imaginary one.
-        let join = |first: &dyn Fn(&[f64; 2]) -> f64,
-                    second: &dyn Fn(&[f64; 2]) -> f64,
-                    line: &[[f64; 2]]| {
-            let parts = 1 + usize::from(T::COMPLEX);
-            Line::new(self, line.iter().flat_map(|x| [first(x), second(x)].into_iter().take(parts)))
-        };
-        let row = |i: usize| {
-            let line: Vec<_> = a[i * k..(i + 1) * k].iter().map(|x| x.doubles()).collect();
-            join(&|x| x[0], &|x| x[1], &line)
-        };
-        let cols: Vec<[Line; 2]> = (0..n)
-            .map(|j| {
-                let line: Vec<_> = (0..k).map(|l| b[l * n + j].doubles()).collect();
-                [join(&|x| x[0], &|x| -x[1], &line), join(&|x| x[1], &|x| x[0], &line)]
-            })
-            .collect();
+        let (m, n) = (it.m, it.n);
+        let cols: Vec<[Line; 2]> = (0..n).map(|j| self.col(it, j)).collect();
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
         let each = m.div_ceil(threads);
         let mut results = vec![T::ZERO; m * n];
         std::thread::scope(|scope| {
             for (t, results) in results.chunks_mut(each * n).enumerate() {
-                let (row, cols) = (&row, &cols);
+                let cols = &cols;
                 scope.spawn(move || {
                     for (i, results) in results.chunks_mut(n).enumerate() {
                         let i = t * each + i;
-                        let row = row(i);
+                        let row = self.row(it, i);
                         for (j, (result, [re, im])) in results.iter_mut().zip(cols).enumerate() {
                             let im = if T::COMPLEX { self.entry(&row, im) } else { 0.0 };
                             let value = [self.entry(&row, re), im];
@@ -84,6 +68,64 @@ impl Scheme {
             }
         });
         results
+    }
+
+    /// Of every entry, row-major, whether a certificate leaves it without a proof, in a part at
+    /// least: 4 E (1 + 2^-40) > 4 k_eff Σ F F' 2^(λ + λ' - p).
+    pub fn doubts<T: Element>(self, it: &Operands<T>) -> Vec<bool> {
+        let precision = if T::DOUBLE { 53 } else { 24 };
+        let proofs = |line: &Line| Proof::new(self, line);
+        let rows: Vec<Proof> = (0..it.m).map(|i| proofs(&self.row(it, i))).collect();
+        let cols: Vec<_> = (0..it.n).map(|j| self.col(it, j).each_ref().map(proofs)).collect();
+        let is_doubtful = |row: &Proof, col: &Proof| {
+            let error = self.error(row, col);
+            let overlap: u64 = row.leading.iter().zip(&col.leading).map(|(a, b)| a * b).sum();
+            let proven = 4 * row.nonzeros.min(col.nonzeros) * u128::from(overlap);
+            error + error.div_ceil(1 << 40) > proven << (row.lambda + col.lambda - precision)
+        };
+        let of_entry = |row: &Proof, col: &[Proof; 2]| {
+            is_doubtful(row, &col[0]) || T::COMPLEX && is_doubtful(row, &col[1])
+        };
+        rows.iter().flat_map(|row| cols.iter().map(move |col| of_entry(row, col))).collect()
+    }
+
+    /// 4 E, at most.
+    fn error(self, row: &Proof, col: &Proof) -> u128 {
+        let (x, y) = (u128::from(row.inexact), u128::from(col.inexact));
+        let mut error = 2 * x * (col.norm << col.lambda) + 2 * y * (row.norm << row.lambda);
+        error += x * y * row.nonzeros.min(col.nonzeros);
+        if let Scheme::Slices { slices, products } = self {
+            for p in 1..=slices {
+                for q in (1..=slices).filter(|&q| !keeps(slices, products, p, q)) {
+                    let roots = row.roots[p as usize - 1] * col.roots[q as usize - 1];
+                    error += 4 * roots * 256u128.pow(2 * slices - p - q);
+                }
+            }
+        }
+        error
+    }
+
+    /// Row i of A. A complex product is two real ones of lines twice as long, real and imaginary
+    /// parts by turns: [Ar, Ai]·[Br; -Bi] is the real part, [Ar, Ai]·[Bi; Br] the imaginary one.
+    fn row<T: Element>(self, it: &Operands<T>, i: usize) -> Line {
+        self.line(it.a[i * it.k..(i + 1) * it.k].iter(), |x| x[0], |x| x[1])
+    }
+
+    /// Column j of B, as the lines for both parts.
+    fn col<T: Element>(self, it: &Operands<T>, j: usize) -> [Line; 2] {
+        let col = || it.b[j..].iter().step_by(it.n);
+        [self.line(col(), |x| x[0], |x| -x[1]), self.line(col(), |x| x[1], |x| x[0])]
+    }
+
+    fn line<'a, T: Element>(
+        self,
+        elements: impl Iterator<Item = &'a T>,
+        first: impl Fn([f64; 2]) -> f64,
+        second: impl Fn([f64; 2]) -> f64,
+    ) -> Line {
+        let parts = 1 + usize::from(T::COMPLEX);
+        let both = |x: &T| [first(x.doubles()), second(x.doubles())].into_iter().take(parts);
+        Line::new(self, elements.flat_map(both))
     }
 
     /// One real entry of the product: T as a double, times a power of two.
@@ -138,7 +180,8 @@ fn last(slices: u32, products: u32) -> u32 {
 /// A line of A or B, quantised.
 #[derive(Debug)]
 struct Line {
-    /// Elements were multiplied by 2 to this power.
+    elements: Vec<f64>,
+    /// Elements are multiplied by 2 to this power.
     exponent: i32,
     /// The elements as integers.
     whole: Vec<i64>,
@@ -165,13 +208,65 @@ impl Line {
                 let rest = ldexp(x, exponent) - halves[0][l] as f64 * 2f64.powi(-24);
                 halves[1][l] = half(rest, 11);
             }
-            return Line { exponent, whole: Vec::new(), halves, planes: Vec::new() };
+            return Line { exponent, elements, whole: Vec::new(), halves, planes: Vec::new() };
         }
         let whole: Vec<i64> = elements.iter().map(|&x| quantise(x, exponent)).collect();
         let digits: Vec<_> = whole.iter().map(|&x| digits(x, slices)).collect();
         let plane = |p: usize| digits.iter().map(|digits| digits[p]).collect();
         let planes = (0..slices).map(plane).collect();
-        Line { exponent, planes, whole, halves: Default::default() }
+        Line { exponent, planes, whole, elements, halves: Default::default() }
+    }
+}
+
+/// What a certificate asks of a line.
+#[derive(Debug)]
+struct Proof {
+    /// λ: leading parts count 2^λ.
+    lambda: u32,
+    /// F of every element.
+    leading: Vec<u64>,
+    nonzeros: u128,
+    /// Σ (F + 1) over the non-zeros.
+    norm: u128,
+    /// The 2-norm of every digit plane, rounded up.
+    roots: Vec<u128>,
+    /// Whether an element is no integer.
+    inexact: bool,
+}
+
+impl Proof {
+    fn new(scheme: Scheme, line: &Line) -> Proof {
+        let max = greatest(&line.elements);
+        let lambda = match scheme {
+            Scheme::Slices { slices, .. } => 8 * (slices - 1),
+            _ if max == 0.0 => 0,
+            Scheme::Halves { .. } => panic!("halves have no certificate"),
+            Scheme::Residues { .. } => (line.exponent + log2(max) - 6).max(0) as u32,
+        };
+        // |x| · 2^e without its fraction.
+        let trunc = |x: f64, e: i32| match decode(x) {
+            (mantissa, own) if own + e >= 0 => mantissa.unsigned_abs() << (own + e),
+            (mantissa, own) => mantissa.unsigned_abs().checked_shr(-(own + e) as u32).unwrap_or(0),
+        };
+        let part = |&x: &f64| trunc(x, line.exponent - lambda as i32);
+        let leading: Vec<u64> = line.elements.iter().map(part).collect();
+        assert!(leading.iter().all(|&part| part < 128));
+        let nonzeros = line.elements.iter().filter(|x| **x != 0.0).count() as u128;
+        let root = |plane: &Vec<i16>| {
+            let square: u128 = plane.iter().map(|&d| u128::from(d.unsigned_abs()).pow(2)).sum();
+            let root = square.isqrt();
+            root + u128::from(root * root < square)
+        };
+        let is_inexact =
+            |&x: &f64| ldexp(trunc(x, line.exponent) as f64, -line.exponent) != x.abs();
+        Proof {
+            lambda,
+            nonzeros,
+            norm: u128::from(leading.iter().sum::<u64>()) + nonzeros,
+            roots: line.planes.iter().map(root).collect(),
+            inexact: line.elements.iter().any(is_inexact),
+            leading,
+        }
     }
 }
 

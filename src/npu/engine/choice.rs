@@ -2,10 +2,10 @@
 //! serves them.
 
 use super::area::Spared;
-use super::lines::Lines;
+use super::lines::{self, Lines};
 use super::operands::{self, Packed};
 use crate::mode::Policy;
-use crate::npu::guard::{self, Verdict};
+use crate::npu::guard::{self, Certificate, LineStats, Verdict, overlap_of};
 use crate::npu::scheme::ladder::ladder;
 use crate::npu::scheme::{Element, LineScan, Real, Scheme};
 use crate::problem::Gemm;
@@ -20,9 +20,19 @@ pub struct Ladder<'a> {
     pub schemes: &'a [&'static Scheme],
     /// Whether the guard is asked.
     pub is_guarded: bool,
-    /// Whether lines that the guard blames may be left to the CPU, whose own bits they then have.
+    /// Whether lines that the guard blames, and entries that a certificate does not prove, may be
+    /// left to the CPU, whose own bits they then have.
     pub may_part: bool,
 }
+
+/// Lines of each operand among which [`Survey::suits`] looks at all entries: a thousand of them tell
+/// a share of [`FEW`] to within a seventh of it, for as many dot products.
+const SAMPLE: usize = 32;
+
+/// A certificate is taken when no more than one entry of so many is likely to be left to the CPU. To
+/// compute a single one costs it three to six times as much as in a whole product, so that these few
+/// cost about a fourth of what the whole product would.
+const FEW: usize = 20;
 
 impl Ladder<'_> {
     /// That of a product of m × n × k elements, and of a policy.
@@ -74,8 +84,8 @@ impl<'a, T: Element> Survey<'a, T> {
 
     /// Which lines are to be spared when `scheme` serves the product, by what packing found out
     /// about the lines; `None` when it does not. Lines that the guard blames are picked out only
-    /// under the last scheme of the ladder, where no other proves every entry. `Err` when no other
-    /// scheme serves the product either.
+    /// under the last scheme of the ladder that has no certificate, where no other proves every
+    /// entry; a certificate has no need of that. `Err` when no other scheme serves the product either.
     pub fn judge(
         &self,
         scheme: &Scheme,
@@ -88,9 +98,11 @@ impl<'a, T: Element> Survey<'a, T> {
         if !scheme.in_range(rows, cols, k) {
             return Err(Reason::Range);
         }
-        let is_last = ladder.schemes.last().is_some_and(|last| *last == scheme);
+        let last = ladder.schemes.iter().rfind(|scheme| !scheme.certificate);
+        let is_last = last.is_some_and(|last| *last == scheme);
         let verdict = match ladder.is_guarded {
             false => Verdict::Accepted,
+            true if scheme.certificate => Verdict::Accepted,
             true if is_last && ladder.may_part => guard::judge(scheme, &a.stats, &b.stats, k),
             true if guard::accepts(scheme, &a.stats, &b.stats, k) => Verdict::Accepted,
             true => Verdict::Refused,
@@ -104,6 +116,45 @@ impl<'a, T: Element> Survey<'a, T> {
         let [m, n] = [self.row_scans.len(), self.col_scans.len()];
         Ok((!spared.is_too_much(m, n)).then_some(spared))
     }
+
+    /// Whether the certificate of `scheme` is likely to prove all but a few entries, by a sample of
+    /// them; `a` and `b` are what packing found out under the same numbers. Depends on the data of
+    /// the sampled lines only; what is left out when the guess is wrong is right all the same.
+    pub fn suits(&self, scheme: &Scheme, a: &Packed, b: &Packed) -> bool {
+        let per_column = scheme.lines::<T>();
+        let (row_stats, row_parts) = sample(self.rows, a);
+        let (col_stats, col_parts) = sample(self.cols.per_column(per_column), b);
+        let certificate = Certificate::new(scheme, &row_stats, &col_stats, per_column);
+        let mut doubts = vec![false; col_parts.len()];
+        let doubtful = |row: usize| {
+            let overlaps: Vec<i64> =
+                col_parts.iter().map(|col| overlap_of(&row_parts[row], col)).collect();
+            certificate.test(row, 0..doubts.len(), &overlaps, &mut doubts);
+            doubts.chunks_exact(per_column).filter(|lines| lines.contains(&true)).count()
+        };
+        let doubtful: usize = (0..row_parts.len()).map(doubtful).sum();
+        FEW * doubtful <= row_stats.len() * col_stats.len()
+    }
+}
+
+/// At most [`SAMPLE`] rows of A or columns of B that are spread over all of them: the statistics of
+/// each, and the leading parts of each of their lines.
+fn sample<T: Element>(lines: Lines<'_, T>, packed: &Packed) -> (Vec<LineStats>, Vec<Vec<i8>>) {
+    let (per_row, all) = (lines.per_row(), packed.stats.len());
+    let taken = SAMPLE.min(all);
+    let (mut stats, mut leading) = (Vec::new(), Vec::new());
+    let mut scratch = lines::Scratch::default();
+    for row in (0..taken).map(|s| (2 * s + 1) * all / (2 * taken)) {
+        let stat = &packed.stats[row];
+        lines.visit(row * per_row..(row + 1) * per_row, &mut scratch, |i, line| {
+            let line = if stat.is_zero() { &[] } else { line };
+            let mut of_line = vec![0; lines.length()];
+            stat.leading(line, packed.exponents[i], &mut of_line);
+            leading.push(of_line);
+        });
+        stats.push(*stat);
+    }
+    (stats, leading)
 }
 
 /// How a whole product is computed.
@@ -131,7 +182,7 @@ impl Choice {
         if survey.spared.is_too_much(problem.m(), problem.n()) {
             return Err(Reason::NonFinite);
         }
-        for &scheme in ladder.schemes {
+        for &scheme in ladder.schemes.iter().filter(|scheme| !scheme.certificate) {
             let examine = |lines, scans: &[_]| {
                 operands::examine(lines, scans, scheme, ladder.is_guarded, threads)
             };
@@ -160,4 +211,43 @@ fn blank_non_finite<R: Real>(scans: &mut [LineScan<R>]) -> Vec<usize> {
         scans[i] = LineScan::of(&[]);
     }
     bad
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mat::{MatMut, MatRef};
+    use crate::npu::scheme::ozaki_int8::{I_4S10P, I_4S10P_C};
+
+    /// Whether a certificate suits A·I, where one element of A in so many has no leading part.
+    fn suits(one_in: usize) -> bool {
+        let (m, n) = (100, 150);
+        let number = |i: usize| {
+            let number = (i as f32 + 1.0) / 3.0;
+            if i.is_multiple_of(one_in) { number * 2f32.powi(-40) } else { 64.0 + number % 17.0 }
+        };
+        let a: Vec<f32> = (0..m * n).map(number).collect();
+        let b: Vec<f32> = (0..n * n).map(|i| f32::from(u8::from(i / n == i % n))).collect();
+        let mut c = vec![0.0; m * n];
+        let problem = Gemm {
+            alpha: 1.0,
+            a: MatRef::from_row_major(&a, m, n, n),
+            conj_a: false,
+            b: MatRef::from_row_major(&b, n, n, n),
+            conj_b: false,
+            beta: 0.0,
+            c: MatMut::from_row_major(&mut c, m, n, n),
+        };
+        let threads = Threads::alone();
+        let survey = Survey::new(&problem, &threads);
+        let packed = |lines, scans: &[_]| operands::examine(lines, scans, &I_4S10P, true, &threads);
+        let a = packed(survey.rows, &survey.row_scans);
+        let b = packed(survey.cols, &survey.col_scans);
+        survey.suits(&I_4S10P_C, &a, &b)
+    }
+
+    #[test]
+    fn a_certificate_suits_where_it_leaves_few_entries() {
+        assert!(suits(97) && suits(37) && !suits(11) && !suits(2));
+    }
 }

@@ -5,14 +5,16 @@
 //! to the CPU, which needs much less, when it is refused. Another thread may take the memory in
 //! between: this is for processes with a limit, not for the last byte of a machine.
 
+use super::doubts::Doubts;
 use super::transpose::STRIP;
 use crate::npu::scheme::{Element, Scheme};
 
 /// What small things need together: commands, lists of blocks, log lines.
 const SMALL_THINGS: usize = 1 << 20;
 
-/// Bytes per line of an operand: what packing finds out about it, twice while strips are joined.
-const PER_LINE: usize = 512;
+/// Bytes per line of an operand: what packing finds out about it, twice while strips are joined and
+/// once more from the scheme before, and what a certificate makes of it.
+const PER_LINE: usize = 768;
 
 /// Bytes that a thread needs for each group of a scheme beside what grows with the product: sums of
 /// some rows.
@@ -48,7 +50,8 @@ fn needed(
     let scratch = threads * ((k + 64) * per_depth + scheme.groups.len() * PER_GROUP);
     let tiles = n.div_ceil(TILE) + 1;
     let projections = tiles * (2 * m + scheme.bytes() * k) * size_of::<u64>();
-    scratch + projections + PER_LINE * (m + n) + SMALL_THINGS
+    let doubts = if scheme.certificate { Doubts::bytes(m, n) } else { 0 };
+    scratch + projections + doubts + PER_LINE * (m + n) + SMALL_THINGS
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ pub fn compute<T: Element>(
         row_exponents,
         col_exponents,
         spared,
+        proof: None,
         alpha: problem.alpha,
         beta: problem.beta,
     };

@@ -6,6 +6,7 @@
 
 pub mod area;
 mod choice;
+pub mod doubts;
 mod flight;
 pub mod formula;
 mod headroom;
@@ -20,6 +21,7 @@ mod transpose;
 
 use super::chip::{Arithmetic, Chip};
 use super::driver::DriverError;
+use super::guard::Certificate;
 use super::pool::Lane;
 pub use super::scheme::Element;
 use super::scheme::Scheme;
@@ -34,10 +36,11 @@ use crate::threads::Threads;
 use crate::trace::{self, NpuLine};
 use area::{Area, runs};
 use choice::{Choice, Ladder, Survey};
+use doubts::Doubts;
 use flight::{Flight, Landing};
-use formula::Formula;
+use formula::{Formula, Proof};
 use health::{Health, Troubles};
-use operands::{OperandBuffers, Packer};
+use operands::{OperandBuffers, Packed, Packer};
 use plan::Plan;
 use results::Results;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,6 +109,9 @@ pub struct Outcome {
     pub left: Vec<Area>,
     /// What is not for the integers of the NPU, see [`Spared`].
     pub spared: Vec<Area>,
+    /// Single elements, part by part, that a certificate does not prove. They are in none of the
+    /// areas.
+    pub doubts: Vec<Doubts>,
     /// Why the whole call was declined; C is untouched then.
     pub declined: Option<Reason>,
 }
@@ -118,7 +124,8 @@ impl Outcome {
 
     /// Elements that were not written.
     fn missing(&self) -> usize {
-        self.left.iter().chain(&self.spared).map(Area::len).sum()
+        let areas: usize = self.left.iter().chain(&self.spared).map(Area::len).sum();
+        areas + self.doubts.iter().map(Doubts::count).sum::<usize>()
     }
 
     /// Adds the outcome of the part of the call that starts at (i, j).
@@ -126,6 +133,7 @@ impl Outcome {
         self.line.add(&part.line);
         self.left.extend(part.left.into_iter().map(|area| area.shifted(i, j)));
         self.spared.extend(part.spared.into_iter().map(|area| area.shifted(i, j)));
+        self.doubts.extend(part.doubts.into_iter().map(|doubts| doubts.shifted(i, j)));
     }
 }
 
@@ -334,12 +342,20 @@ impl Npu {
             return Err(Reason::NonFinite);
         }
 
+        // What was found out under the scheme before.
+        let mut before = [Packed::default(), Packed::default()];
         for &scheme in work.schemes() {
+            let [a, b] = &before;
+            if scheme.certificate && !survey.suits(scheme, a, b) {
+                continue;
+            }
             let attempt = match scheme.arithmetic() {
                 Arithmetic::Int8 => Self::attempt::<T, Exact>,
                 Arithmetic::Fp16 => Self::attempt::<T, Rounded>,
             };
-            match attempt(self, scheme, problem, area, work, &survey, lanes, terms, troubles) {
+            let found = &mut before;
+            match attempt(self, scheme, problem, area, work, &survey, lanes, terms, found, troubles)
+            {
                 Err(Reason::Guard) => {}
                 done => return done,
             }
@@ -347,7 +363,8 @@ impl Npu {
         Err(Reason::Guard)
     }
 
-    /// The same under one scheme; [`Reason::Guard`] where the guard does not accept it.
+    /// The same under one scheme; [`Reason::Guard`], and what was `found` out about the lines, where
+    /// the guard does not accept it.
     fn attempt<T: Element, C: Challenge>(
         &self,
         scheme: &'static Scheme,
@@ -357,10 +374,13 @@ impl Npu {
         survey: &Survey<'_, T>,
         lanes: &mut [&mut Lane],
         terms: &Terms<'_>,
+        found: &mut [Packed; 2],
         troubles: &mut Troubles,
     ) -> Result<Outcome, Reason> {
         let Terms { config, threads, .. } = *terms;
         let (m, n, k) = scheme.shape::<T>(shape(problem));
+        let doubts = scheme.certificate.then(|| Doubts::new(problem.m(), problem.n()));
+        let doubts = doubts.map(|made| made.ok_or(Reason::Memory)).transpose()?;
         let plan = Plan::new(self.chip, scheme, m, n, k, lanes.len());
         let challenge = C::draw(n, scheme);
         let buffers = operand_buffers(&plan, lanes).map_err(|e| troubles.note(&e, config.log))?;
@@ -384,13 +404,20 @@ impl Npu {
         let Ok(Some(spared)) = &verdict else {
             give_back(lanes, buffers);
             verdict?;
+            *found = [packed_rows, packed_cols];
             return Err(Reason::Guard);
         };
+        let certificate = doubts.as_ref().map(|_| {
+            let (rows, cols) = (&packed_rows.stats, &packed_cols.stats);
+            Certificate::new(scheme, rows, cols, scheme.lines::<T>())
+        });
+        let proof = certificate.as_ref().zip(doubts.as_ref());
         let formula = Formula {
             scheme,
             row_exponents: &packed_rows.exponents,
             col_exponents: &packed_cols.exponents,
             spared,
+            proof: proof.map(|(certificate, doubts)| Proof { certificate, doubts }),
             alpha: problem.alpha,
             beta: problem.beta,
         };
@@ -426,6 +453,8 @@ impl Npu {
                 }
             }
         }
+        outcome.line.doubtful = doubts.iter().map(|doubts| doubts.count() as u64).sum();
+        outcome.doubts.extend(doubts);
         Ok(outcome)
     }
 

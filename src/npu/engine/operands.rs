@@ -61,8 +61,8 @@ struct Split<'a> {
 }
 
 impl Split<'_> {
-    /// Splits one more line into `planes` and adds to `found`; `is_first` of its row or column. A
-    /// line that is zeros by its scan is not looked at.
+    /// Splits one more line into `planes`, that of a certificate included, and adds to `found`;
+    /// `is_first` of its row or column. A line that is zeros by its scan is not looked at.
     fn add<R: Real>(
         self,
         line: &[R],
@@ -73,14 +73,21 @@ impl Split<'_> {
         let Split { scheme, is_guarded, pitch } = self;
         let line = if scan.nonzeros == 0 { &[] } else { line };
         let exponent = scheme.exponent(line, scan);
-        scheme.split(line, exponent, pitch, planes);
+        let certificate = if scheme.certificate { pitch } else { 0 };
+        let (values, leading) = planes.split_at_mut(planes.len() - certificate);
+        scheme.split(line, exponent, pitch, values);
         found.exponents.push(exponent);
         if !is_guarded {
             return;
         }
         match found.stats.last_mut() {
-            Some(stats) if !is_first => stats.take_in(scheme, planes, pitch),
-            _ => found.stats.push(LineStats::of(line, scan, exponent, scheme, planes, pitch)),
+            Some(stats) if !is_first => stats.take_in(scheme, values, pitch),
+            _ => found.stats.push(LineStats::of(line, scan, exponent, scheme, values, pitch)),
+        }
+        if scheme.certificate
+            && let Some(stats) = found.stats.last()
+        {
+            stats.leading(line, exponent, leading);
         }
     }
 }

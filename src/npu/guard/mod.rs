@@ -51,12 +51,18 @@
 //! Rows and columns are put into classes of similar size, the extremes of every statistic are
 //! taken class by class, and the test is made for all pairs of classes: one outlier then spoils
 //! the bound of its class only.
+//!
+//! # One entry at a time
+//!
+//! Where that proves too little, the device can be asked for Σ F F' itself, see [`Certificate`].
 
+mod certificate;
 mod class;
 mod stats;
 mod verdict;
 
 pub use super::scheme::LineScan;
+pub use certificate::{Certificate, overlap_of};
 pub use stats::LineStats;
 pub use verdict::{Verdict, judge};
 
@@ -91,14 +97,6 @@ pub fn accepts(scheme: &Scheme, a: &[LineStats], b: &[LineStats], k: usize) -> b
         let (rows, cols) = (classes(a.iter(), k), classes(b.iter(), k));
         rows.iter().all(|row| cols.iter().all(|col| meets(scheme, row, col, k)))
     }
-}
-
-/// Whether the entry of a row and a column provably meets the bound under `scheme`, where
-/// `overlap` is the product of their [leading parts](LineStats::leading): Σ F F', exactly or
-/// less.
-pub fn certifies(scheme: &Scheme, row: &LineStats, col: &LineStats, overlap: i64) -> bool {
-    let overlap = u64::try_from(overlap).unwrap_or(0);
-    holds(scheme, &Class::of(row), &Class::of(col), overlap)
 }
 
 /// Whether the inner dimension is one that the test, and the scheme, can take.

@@ -61,16 +61,21 @@ impl LineStats {
     /// `planes`: a negative number may have greater digits.
     pub fn take_in(&mut self, scheme: &Scheme, planes: &[i8], pitch: usize) {
         // A plane that meets any dropped product meets one with the last plane.
-        let last = scheme.planes();
+        let last = scheme.value_planes();
         for p in (1..=last).filter(|&p| scheme.drops(p, last) || scheme.drops(last, p)) {
             let square = sum_of_squares(&planes[(p - 1) * pitch..p * pitch]);
             self.roots[p - 1] = self.roots[p - 1].max(root_up(square));
         }
     }
 
+    /// Whether all elements are zero.
+    pub fn is_zero(&self) -> bool {
+        self.nonzeros == 0
+    }
+
     /// F of every element of the line of these statistics, whose exponent is `exponent`: numbers
-    /// of 0 … 127, whose product with those of another line [`certifies`](super::certifies) an
-    /// entry. `out` is as long as the line, or longer and filled up with zeros.
+    /// of 0 … 127, whose product with those of another line may prove an entry, see
+    /// [`Certificate`](super::Certificate). `out` is as long as the line, or longer and filled up with zeros.
     pub fn leading<R: Real>(&self, line: &[R], exponent: i32, out: &mut [i8]) {
         let (parts, rest) = out.split_at_mut(line.len());
         leading(line, exponent - self.trailing as i32, parts);

@@ -41,6 +41,7 @@ pub static FP16: Scheme = Scheme {
     name: "fp16",
     numbers: Numbers::Halves(1),
     groups: &[Group { weight: 2, first: 1, count: 1 }],
+    certificate: false,
     precision: 24,
 };
 
@@ -49,6 +50,7 @@ pub static FP16X2: Scheme = Scheme {
     name: "fp16x2",
     numbers: Numbers::Halves(2),
     groups: &[Group { weight: 2, first: 1, count: 1 }, Group { weight: 3, first: 1, count: 2 }],
+    certificate: false,
     precision: 24,
 };
 

@@ -36,8 +36,12 @@ pub struct Scheme {
     pub name: &'static str,
     /// What an element becomes.
     pub numbers: Numbers,
-    /// The kept products by weight, heaviest first.
+    /// The kept products by weight, heaviest first; behind them that of the certificate, if any.
     pub groups: &'static [Group],
+    /// Whether the last plane holds the leading parts of the elements themselves, and the last
+    /// group is the product of these planes. It is no part of the value: it proves the error bound
+    /// entry by entry, see [`crate::npu::guard`].
+    pub certificate: bool,
     /// Bits of precision of the type whose conventional product the guard measures this scheme
     /// against: 24 or 53.
     pub precision: u32,
@@ -61,6 +65,11 @@ pub enum Numbers {
 impl Scheme {
     /// Planes per operand line.
     pub fn planes(&self) -> usize {
+        self.value_planes() + usize::from(self.certificate)
+    }
+
+    /// Planes that the value comes from: all but that of the certificate.
+    pub fn value_planes(&self) -> usize {
         match self.numbers {
             Numbers::Digits(slices) => slices,
             Numbers::Residues(residues) => residues,
@@ -106,7 +115,12 @@ impl Scheme {
         (m, n * self.lines::<T>(), k * self.lines::<T>())
     }
 
-    /// Number of kept products.
+    /// Groups that the value comes from: all but that of the certificate.
+    fn value_groups(&self) -> &'static [Group] {
+        &self.groups[..self.groups.len() - usize::from(self.certificate)]
+    }
+
+    /// Number of products, that of the certificate included.
     pub fn products(&self) -> usize {
         self.groups.iter().map(|g| g.count).sum()
     }
@@ -115,7 +129,7 @@ impl Scheme {
     /// rounding.
     pub fn max_k(&self) -> usize {
         match self.numbers {
-            Numbers::Digits(_) => ozaki_int8::max_k(self.groups),
+            Numbers::Digits(_) => ozaki_int8::max_k(self.value_groups()),
             Numbers::Residues(_) | Numbers::Pairs(_) => crt_int8::MAX_K,
             Numbers::Halves(_) => fp16::MAX_K,
         }
@@ -148,10 +162,10 @@ impl Scheme {
         }
     }
 
-    /// Splits one line of finite real numbers into planes: plane p (1-based) goes to
-    /// `planes[(p - 1) * pitch..]`, `line.len() / parts` numbers and zeros up to `pitch`, with
+    /// Splits one line of finite real numbers into the planes of its value: plane p (1-based) goes
+    /// to `planes[(p - 1) * pitch..]`, `line.len() / parts` numbers and zeros up to `pitch`, with
     /// [`Scheme::parts`] numbers of the line for each; those of halves, as they lie in memory, take
-    /// two bytes each.
+    /// two bytes each. A plane of the certificate is the guard's to make.
     ///
     /// `exponent` is the line's own [`Scheme::exponent`], or a smaller one. The bits do not
     /// depend on whether the thread flushes subnormal numbers.
@@ -174,14 +188,17 @@ impl Scheme {
     /// Joins the group sums of one row of C into the floating-point product, before α and β.
     ///
     /// `sums[g * cols + j]` is the sum of group g at column j of `cols = col_exponents.len()`, exact
-    /// or, of halves, in units of 2^-16; `row_exponent` and `col_exponents[j]` are those of the
-    /// lines. `out[parts * j..]` become the [`Scheme::parts`] values of column j, each, of integers,
-    /// rounded to f64 once; see [`ozaki_int8::join`], [`crt_int8::join`] and [`fp16::join`] for the
-    /// formulas. Sums that no device should return give some number, never a panic.
+    /// or, of halves, in units of 2^-16; that of a certificate is not looked at. `row_exponent` and
+    /// `col_exponents[j]` are those of the lines. `out[parts * j..]` become the [`Scheme::parts`]
+    /// values of column j, each, of integers, rounded to f64 once; see [`ozaki_int8::join`],
+    /// [`crt_int8::join`] and [`fp16::join`] for the formulas. Sums that no device should return give
+    /// some number, never a panic.
     pub fn join(&self, sums: &[i64], row_exponent: i32, col_exponents: &[i32], out: &mut [f64]) {
+        let groups = self.value_groups();
+        let sums = &sums[..groups.len() * col_exponents.len()];
         match self.numbers {
             Numbers::Digits(slices) => {
-                ozaki_int8::join(self.groups, slices, sums, row_exponent, col_exponents, out);
+                ozaki_int8::join(groups, slices, sums, row_exponent, col_exponents, out);
             }
             Numbers::Residues(residues) => {
                 crt_int8::join(residues, sums, row_exponent, col_exponents, out);
@@ -201,7 +218,9 @@ impl Scheme {
     /// Always so for lines of single precision.
     pub fn in_range(&self, rows: RangeInclusive<i32>, cols: RangeInclusive<i32>, k: usize) -> bool {
         match self.numbers {
-            Numbers::Digits(slices) => ozaki_int8::in_range(self.groups, slices, rows, cols, k),
+            Numbers::Digits(slices) => {
+                ozaki_int8::in_range(self.value_groups(), slices, rows, cols, k)
+            }
             Numbers::Residues(residues) | Numbers::Pairs(residues) => {
                 crt_int8::in_range(residues, rows, cols)
             }
@@ -220,7 +239,7 @@ impl Scheme {
 
     /// The (p, q) of the products that belong to the result and that no group keeps.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let planes = self.planes();
+        let planes = self.value_planes();
         let all = (1..=planes).flat_map(move |p| (1..=planes).map(move |q| (p, q)));
         all.filter(|&(p, q)| self.drops(p, q))
     }

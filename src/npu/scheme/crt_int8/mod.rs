@@ -47,26 +47,47 @@ const fn product(residues: usize) -> u128 {
 }
 
 /// 6 moduli: 23.4 bits of a line's 2-norm.
-pub static II_6: Scheme =
-    Scheme { name: "II-6", numbers: Numbers::Residues(6), groups: &groups::<6>(), precision: 24 };
+pub static II_6: Scheme = Scheme {
+    name: "II-6",
+    numbers: Numbers::Residues(6),
+    groups: &groups::<6>(),
+    certificate: false,
+    precision: 24,
+};
 
 /// 7 moduli: 27.4 bits.
-pub static II_7: Scheme =
-    Scheme { name: "II-7", numbers: Numbers::Residues(7), groups: &groups::<7>(), precision: 24 };
+pub static II_7: Scheme = Scheme {
+    name: "II-7",
+    numbers: Numbers::Residues(7),
+    groups: &groups::<7>(),
+    certificate: false,
+    precision: 24,
+};
 
 /// 8 moduli: 31.3 bits.
-pub static II_8: Scheme =
-    Scheme { name: "II-8", numbers: Numbers::Residues(8), groups: &groups::<8>(), precision: 24 };
+pub static II_8: Scheme = Scheme {
+    name: "II-8",
+    numbers: Numbers::Residues(8),
+    groups: &groups::<8>(),
+    certificate: false,
+    precision: 24,
+};
 
 /// 9 moduli: 35.2 bits.
-pub static II_9: Scheme =
-    Scheme { name: "II-9", numbers: Numbers::Residues(9), groups: &groups::<9>(), precision: 24 };
+pub static II_9: Scheme = Scheme {
+    name: "II-9",
+    numbers: Numbers::Residues(9),
+    groups: &groups::<9>(),
+    certificate: false,
+    precision: 24,
+};
 
 /// 10 moduli: 39.1 bits.
 pub static II_10: Scheme = Scheme {
     name: "II-10",
     numbers: Numbers::Residues(10),
     groups: &groups::<10>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -75,6 +96,7 @@ pub static II_11: Scheme = Scheme {
     name: "II-11",
     numbers: Numbers::Residues(11),
     groups: &groups::<11>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -83,6 +105,7 @@ pub static II_12: Scheme = Scheme {
     name: "II-12",
     numbers: Numbers::Residues(12),
     groups: &groups::<12>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -91,6 +114,7 @@ pub static II_13: Scheme = Scheme {
     name: "II-13",
     numbers: Numbers::Residues(13),
     groups: &groups::<13>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -99,6 +123,7 @@ pub static II_14: Scheme = Scheme {
     name: "II-14",
     numbers: Numbers::Residues(14),
     groups: &groups::<14>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -107,6 +132,7 @@ pub static II_15: Scheme = Scheme {
     name: "II-15",
     numbers: Numbers::Residues(15),
     groups: &groups::<15>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -115,14 +141,20 @@ pub static II_16: Scheme = Scheme {
     name: "II-16",
     numbers: Numbers::Residues(16),
     groups: &groups::<16>(),
+    certificate: false,
     precision: 53,
 };
+
+/// [`II_16`] with a certificate.
+pub static II_16_C: Scheme =
+    Scheme { name: "II-16+c", groups: &groups::<17>(), certificate: true, ..II_16 };
 
 /// 12 moduli for complex products.
 pub static II_12_3M: Scheme = Scheme {
     name: "II-12-3m",
     numbers: Numbers::Pairs(12),
     groups: &groups::<36>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -131,6 +163,7 @@ pub static II_15_3M: Scheme = Scheme {
     name: "II-15-3m",
     numbers: Numbers::Pairs(15),
     groups: &groups::<45>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -139,17 +172,18 @@ pub static II_16_3M: Scheme = Scheme {
     name: "II-16-3m",
     numbers: Numbers::Pairs(16),
     groups: &groups::<48>(),
+    certificate: false,
     precision: 53,
 };
 
 /// All of those by three products per modulus.
 pub static SCHEMES_3M: [&Scheme; 3] = [&II_12_3M, &II_15_3M, &II_16_3M];
 
-/// All of the others.
+/// All of the others without a certificate.
 pub static SCHEMES: [&Scheme; 11] =
     [&II_6, &II_7, &II_8, &II_9, &II_10, &II_11, &II_12, &II_13, &II_14, &II_15, &II_16];
 
-/// Every plane with its like.
+/// Every plane with its like, that of a certificate included.
 const fn groups<const N: usize>() -> [Group; N] {
     let mut groups = [Group { weight: 0, first: 0, count: 1 }; N];
     let mut g = 0;

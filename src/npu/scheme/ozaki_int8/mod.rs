@@ -7,7 +7,8 @@
 //! neither order nor tiling nor device.
 //!
 //! `bits` are those that a line's greatest element keeps; `σ` is the guard's, who derives it
-//! ([`crate::npu::guard`]); `k` is the power of two that [`max_k`] reaches.
+//! ([`crate::npu::guard`]); `k` is the power of two that [`max_k`] reaches. With a certificate, `+c`,
+//! a scheme has one product more and is otherwise the same.
 //!
 //! | scheme | for | bits | drops | σ | k |
 //! |---|---|---|---|---|---|
@@ -28,13 +29,23 @@ pub use split::{exponent, split};
 use super::{Group, Numbers, Scheme};
 
 /// 2 slices, 3 products, about 2^-14 of the lines' norms: less than single precision asks for.
-pub static I_2S3P: Scheme =
-    Scheme { name: "I-2s3p", numbers: Numbers::Digits(2), groups: &triangle::<2>(), precision: 24 };
+pub static I_2S3P: Scheme = Scheme {
+    name: "I-2s3p",
+    numbers: Numbers::Digits(2),
+    groups: &triangle::<2>(),
+    certificate: false,
+    precision: 24,
+};
 
 /// 3 slices, 6 products: single precision, the worst entries up to three times those of a native
 /// sgemm.
-pub static I_3S6P: Scheme =
-    Scheme { name: "I-3s6p", numbers: Numbers::Digits(3), groups: &triangle::<3>(), precision: 24 };
+pub static I_3S6P: Scheme = Scheme {
+    name: "I-3s6p",
+    numbers: Numbers::Digits(3),
+    groups: &triangle::<3>(),
+    certificate: false,
+    precision: 24,
+};
 
 /// 3 slices, 8 products: all but (3, 3). As accurate as a native sgemm on ordinary data.
 pub static I_3S8P: Scheme = Scheme {
@@ -46,6 +57,7 @@ pub static I_3S8P: Scheme = Scheme {
         Group { weight: 4, first: 1, count: 3 },
         Group { weight: 5, first: 2, count: 2 },
     ],
+    certificate: false,
     precision: 24,
 };
 
@@ -54,6 +66,7 @@ pub static I_4S10P: Scheme = Scheme {
     name: "I-4s10p",
     numbers: Numbers::Digits(4),
     groups: &triangle::<4>(),
+    certificate: false,
     precision: 24,
 };
 
@@ -62,6 +75,7 @@ pub static I_5S15P: Scheme = Scheme {
     name: "I-5s15p",
     numbers: Numbers::Digits(5),
     groups: &triangle::<5>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -70,6 +84,7 @@ pub static I_7S28P: Scheme = Scheme {
     name: "I-7s28p",
     numbers: Numbers::Digits(7),
     groups: &triangle::<7>(),
+    certificate: false,
     precision: 53,
 };
 
@@ -78,12 +93,38 @@ pub static I_8S36P: Scheme = Scheme {
     name: "I-8s36p",
     numbers: Numbers::Digits(8),
     groups: &triangle::<8>(),
+    certificate: false,
     precision: 53,
 };
 
-/// All of them.
+/// [`I_3S6P`] with a certificate.
+pub static I_3S6P_C: Scheme =
+    Scheme { name: "I-3s6p+c", groups: &certified::<3, 4>(), certificate: true, ..I_3S6P };
+
+/// [`I_4S10P`] with a certificate.
+pub static I_4S10P_C: Scheme =
+    Scheme { name: "I-4s10p+c", groups: &certified::<4, 5>(), certificate: true, ..I_4S10P };
+
+/// [`I_8S36P`] with a certificate.
+pub static I_8S36P_C: Scheme =
+    Scheme { name: "I-8s36p+c", groups: &certified::<8, 9>(), certificate: true, ..I_8S36P };
+
+/// All of them without a certificate.
 pub static SCHEMES: [&Scheme; 7] =
     [&I_2S3P, &I_3S6P, &I_3S8P, &I_4S10P, &I_5S15P, &I_7S28P, &I_8S36P];
+
+/// The products with p + q ≤ S + 1, and that of the certificates, whose plane is the N-th.
+const fn certified<const S: usize, const N: usize>() -> [Group; N] {
+    assert!(N == S + 1);
+    let mut groups = [Group { weight: 2 * N, first: N, count: 1 }; N];
+    let values = triangle::<S>();
+    let mut g = 0;
+    while g < S {
+        groups[g] = values[g];
+        g += 1;
+    }
+    groups
+}
 
 /// The products with p + q ≤ S + 1.
 const fn triangle<const S: usize>() -> [Group; S] {
