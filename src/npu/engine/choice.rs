@@ -29,9 +29,10 @@ pub struct Ladder<'a> {
 /// a share of [`FEW`] to within a seventh of it, for as many dot products.
 const SAMPLE: usize = 32;
 
-/// A certificate is taken when no more than one entry of so many is likely to be left to the CPU. To
-/// compute a single one costs it three to six times as much as in a whole product, so that these few
-/// cost about a fourth of what the whole product would.
+/// A certificate is taken when no more than one entry of so many is likely to be left to the CPU. By
+/// the figures for the RK3588, 0.2 ms of one core for a thousand dot products of length 1024, a single
+/// entry costs the CPU three times as much as in a whole product, so that these few cost less than a
+/// sixth of it. With 1 % the products with an identity, whose share is 2 to 4 %, would not pass.
 const FEW: usize = 20;
 
 impl Ladder<'_> {
