@@ -1,6 +1,7 @@
 //! The tests on the other CPU family, emulated, and what is not the same there as here.
 
 use crate::chroot::{Chroot, RUNNER, TARGET};
+use crate::kernels;
 use crate::shell;
 use crate::table::Table;
 use crate::tally::Tally;
@@ -46,6 +47,12 @@ pub fn run(tree: &Tree) -> Result<()> {
     compare(&here, &there);
     println!();
     simulator(&chroot, &dir, &mut tally)?;
+    println!("building the library for a look at its kernels");
+    let build = chroot.cargo(&["build", "--release", "--package", "npublas"]);
+    shell::keep(&build, LIMIT, &dir.join("release"))?.succeeded()?;
+    let mut objdump = chroot.command(&[]);
+    objdump.arg("aarch64-linux-gnu-objdump");
+    tally.add(kernels::check(objdump, &chroot.release("libnpublas.so"))?);
     for failure in &tally.failed {
         println!("FAILED {}", failure.replace('\n', "\n  "));
     }

@@ -139,6 +139,11 @@ impl Chroot {
         command
     }
 
+    /// A product of the release profile of [`Chroot::cargo`], as seen from inside.
+    pub fn release(&self, name: &str) -> String {
+        format!("{BUILD}/{TARGET}/release/{name}")
+    }
+
     /// A program that [`Chroot::cargo`] built in the development profile, on the emulated CPU.
     pub fn emulate(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = self.command(&[]);

@@ -9,6 +9,7 @@ mod clients;
 mod demo;
 mod headers;
 mod jobs;
+mod kernels;
 mod needs;
 mod numpy;
 mod peers;

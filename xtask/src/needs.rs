@@ -19,7 +19,7 @@ impl Package {
     /// The headers of the C library.
     pub const LIBC: Package =
         Package { name: "libc6-dev", check: "echo '#include <stdio.h>' | gcc -E - >/dev/null" };
-    /// `nm`.
+    /// `nm` and `objdump`.
     pub const BINUTILS: Package = Package { name: "binutils", check: "command -v nm" };
     /// The headers that programs on a DRM node are built with.
     pub const LIBDRM: Package = Package {

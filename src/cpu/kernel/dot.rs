@@ -19,7 +19,8 @@ pub(crate) const ROWS: usize = 4;
 pub(crate) type Dot<T> =
     unsafe fn(usize, *const T, isize, *const T, &mut [[<T as Scalar>::Real; 4]; ROWS]);
 
-/// The body of a [`Dot`] of R ≤ [`ROWS`] rows of P-part numbers, with U vectors of each row at a time.
+/// The body of a [`Dot`] of R ≤ [`ROWS`] rows of P-part numbers, with U vectors of each row at a time,
+/// or half as many of complex numbers, which need two sums each.
 ///
 /// # Safety
 /// As for [`Dot`].
@@ -34,17 +35,18 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
     T: Kernels,
     V: Vector<Real = T::Real>,
 {
-    const { assert!(P == if T::COMPLEX { 2 } else { 1 } && R <= ROWS) };
+    const { assert!(P == if T::COMPLEX { 2 } else { 1 } && R <= ROWS && U >= P) };
     let parts = P as isize;
     let (a, x): (*const T::Real, *const T::Real) = (a.cast(), x.cast());
     let length = k * P;
+    let unrolled = U / P;
     // SAFETY: the caller vouches for the instruction set and for `length` numbers of x and of
     // every row; whole vectors end below `length`, and of the last one only what exists is read.
     unsafe {
         let mut acc = [[[V::zero(); P]; U]; R];
         let mut at = 0;
-        while at + U * V::LANES <= length {
-            for u in 0..U {
+        while at + unrolled * V::LANES <= length {
+            for u in 0..unrolled {
                 let x = V::load(x.add(at + u * V::LANES));
                 for r in 0..R {
                     let row = a.offset(r as isize * row_stride * parts);
@@ -55,7 +57,7 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
                     }
                 }
             }
-            at += U * V::LANES;
+            at += unrolled * V::LANES;
         }
         while at < length {
             let mask = V::mask(V::LANES.min(length - at));
@@ -74,7 +76,7 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
             for p in 0..P {
                 let one = V::splat(T::Real::ONE);
                 let mut total = acc[r][0][p];
-                for u in 1..U {
+                for u in 1..unrolled {
                     total = acc[r][u][p].mul_add(one, total);
                 }
                 let [even, odd] = fold(total);

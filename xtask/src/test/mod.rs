@@ -10,8 +10,10 @@ use crate::campaign::testers::{self, Input};
 use crate::campaign::{faults, processes, surroundings};
 use crate::clients;
 use crate::headers;
+use crate::kernels;
 use crate::needs::{self, Package};
 use crate::numpy::Numpy;
+use crate::shell;
 use crate::stage;
 use crate::table::Table;
 use crate::tally::Tally;
@@ -39,6 +41,7 @@ const STEPS: &[Step] = &[
     ("format", cargo::format),
     ("clippy", cargo::clippy),
     ("release build", build),
+    ("kernels", cpu_kernels),
     ("cargo test", cargo::test),
     ("header", header),
     ("command", command::test),
@@ -102,6 +105,11 @@ pub fn run(tree: &Tree) -> Result<()> {
 fn build(bench: &Bench<'_>) -> Result<Tally> {
     let built = bench.tree.build().and_then(|()| stage::lay_out(bench.tree, &bench.stage));
     Ok(Tally::of("build and stage", built))
+}
+
+fn cpu_kernels(bench: &Bench<'_>) -> Result<Tally> {
+    let library = bench.tree.release("libnpublas.so").display().to_string();
+    kernels::check(shell::command("objdump"), &library)
 }
 
 fn header(bench: &Bench<'_>) -> Result<Tally> {
