@@ -95,7 +95,7 @@ impl<T: Real> Product<T> {
     /// With the kernels of one family, or the best one.
     fn ours(&mut self, family: Option<&str>) {
         let (m, n, k) = self.shape;
-        let mut problem = Gemm {
+        let problem = Gemm {
             alpha: T::ONE,
             a: MatRef::from_row_major(&self.a, m, k, k),
             conj_a: false,
@@ -104,7 +104,7 @@ impl<T: Real> Product<T> {
             beta: T::ZERO,
             c: MatMut::from_row_major(&mut self.c, m, n, n),
         };
-        cpu::gemm(&mut problem, kernel::chosen(family), None);
+        cpu::gemm(problem, kernel::chosen(family), None);
     }
 
     fn theirs(&mut self, gemm: CblasGemm<T>) {

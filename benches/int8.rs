@@ -84,7 +84,7 @@ fn main() {
         let floats: Vec<f32> = (0..n * n).map(|i| (i * 7919 % 2003) as f32 - 1001.0).collect();
         let mut c = vec![0.0; n * n];
         let mut sgemm = || {
-            let mut problem = Gemm {
+            let problem = Gemm {
                 alpha: 1.0,
                 a: MatRef::from_row_major(&floats, n, n, n),
                 conj_a: false,
@@ -93,7 +93,7 @@ fn main() {
                 beta: 0.0,
                 c: MatMut::from_row_major(&mut c, n, n, n),
             };
-            cpu::gemm(&mut problem, kernel::chosen(None), None);
+            cpu::gemm(problem, kernel::chosen(None), None);
         };
         let mut products: Vec<Product> = families()
             .filter(|family| family.is_available())

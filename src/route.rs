@@ -88,11 +88,12 @@ pub fn choose(
     let is_small = m < LEAST || n < LEAST || k < LEAST;
     let on_cpu = if reproducible && !is_small { Route::Host } else { Route::Cpu };
     match offload {
+        // The commonest first: small calls are counted in nanoseconds.
+        Offload::Auto if is_small => Route::Cpu(Reason::Small),
         Offload::Never => on_cpu(Reason::Never),
-        Offload::Always if !(reproducible && is_small) => Route::Npu(Reason::Always),
-        // The cheapest test first: small calls are counted in nanoseconds.
-        _ if is_small => Route::Cpu(Reason::Small),
-        _ => {
+        Offload::Always if reproducible && is_small => Route::Cpu(Reason::Small),
+        Offload::Always => Route::Npu(Reason::Always),
+        Offload::Auto => {
             if pays(product, &recipe(), profile) {
                 Route::Npu(Reason::Faster)
             } else {

@@ -20,7 +20,7 @@ use crate::trace::{self, CallLine, NpuLine, Report};
 use std::cell::Cell;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What belongs to one process: made on first need, never freed.
@@ -80,6 +80,7 @@ fn setup() -> &'static Setup {
 }
 
 /// The configuration, read from the environment at the first call. A forked child inherits it.
+#[inline]
 pub fn config() -> &'static Config {
     &setup().config
 }
@@ -119,11 +120,17 @@ pub enum Scope {
     Thread,
 }
 
-/// What functions set for the process, as [`Settings::bits`].
-static SETTINGS: AtomicU16 = AtomicU16::new(0);
+/// What functions set for the process, as [`Settings::bits`], and [`SCOPED`]. Until they set
+/// something, nobody looks further.
+static SETTINGS: AtomicU32 = AtomicU32::new(0);
 
-/// Whether any thread ever set something for itself. Until then nobody looks.
-static SCOPED: AtomicBool = AtomicBool::new(false);
+/// Whether any thread ever set something for itself.
+const SCOPED: u32 = 1 << u16::BITS;
+
+/// The settings of the process among the bits of [`SETTINGS`].
+fn of_process(bits: u32) -> Settings {
+    Settings::from_bits(bits as u16)
+}
 
 thread_local! {
     /// What functions set for this thread.
@@ -132,11 +139,20 @@ thread_local! {
 
 /// What a call of the calling thread may do to its numbers: as set for the thread, else for the
 /// process, else by the environment.
+#[inline]
 pub fn policy() -> Policy {
-    let of_process = Settings::from_bits(SETTINGS.load(Ordering::Relaxed));
-    let policy = of_process.over(config().policy());
+    let policy = config().policy();
+    match SETTINGS.load(Ordering::Relaxed) {
+        0 => policy,
+        bits => set_policy(bits, policy),
+    }
+}
+
+#[cold]
+fn set_policy(bits: u32, policy: Policy) -> Policy {
+    let policy = of_process(bits).over(policy);
     // A thread that set something sees what it stored itself.
-    if SCOPED.load(Ordering::Relaxed) { OWN.get().over(policy) } else { policy }
+    if bits & SCOPED != 0 { OWN.get().over(policy) } else { policy }
 }
 
 /// Sets the compute mode, or with `None` leaves it to the wider scope; returns what was set.
@@ -158,13 +174,13 @@ fn set(scope: Scope, change: impl Fn(&mut Settings)) -> Settings {
     };
     match scope {
         Scope::Process => {
-            let update = |bits| Some(changed(Settings::from_bits(bits)).bits());
+            let update = |bits| Some(bits & SCOPED | u32::from(changed(of_process(bits)).bits()));
             let relaxed = Ordering::Relaxed;
             let (Ok(before) | Err(before)) = SETTINGS.fetch_update(relaxed, relaxed, update);
-            Settings::from_bits(before)
+            of_process(before)
         }
         Scope::Thread => {
-            SCOPED.store(true, Ordering::Relaxed);
+            SETTINGS.fetch_or(SCOPED, Ordering::Relaxed);
             OWN.replace(changed(OWN.get()))
         }
     }
@@ -281,10 +297,11 @@ impl<T: Kernels + Element> Runs for T {}
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
 /// the NPU declines or fails.
 #[inline(always)]
-pub(crate) fn gemm<T: Runs>(problem: &mut Gemm<'_, T>) -> Report {
+pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
     let (setup, policy) = (setup(), policy());
-    let product = engine::product(problem);
-    let recipe = || engine::recipe(problem, policy);
+    let product = engine::product(&problem);
+    let shape = product.shape;
+    let recipe = || engine::recipe::<T>(shape, policy);
     let offload = setup.config.offload;
     let route = route::choose(&product, recipe, offload, policy.reproducible, setup.profile);
     match route {
@@ -297,7 +314,7 @@ pub(crate) fn gemm<T: Runs>(problem: &mut Gemm<'_, T>) -> Report {
 #[inline(never)]
 fn traced<T: Runs>(
     setup: &'static Setup,
-    problem: &mut Gemm<'_, T>,
+    problem: Gemm<'_, T>,
     policy: Policy,
     route: Route,
 ) -> Report {
@@ -312,7 +329,7 @@ fn traced<T: Runs>(
     report
 }
 
-fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route: Route) -> Report {
+fn run<T: Runs>(setup: &Setup, mut problem: Gemm<'_, T>, policy: Policy, route: Route) -> Report {
     let (device, reason) = match route {
         Route::Cpu(reason) => return all_on_cpu(setup, problem, reason),
         Route::Host(reason) => (None, reason),
@@ -324,8 +341,8 @@ fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route:
     };
     let terms = Terms { policy, config: &setup.config, profile: setup.profile, threads: threads() };
     let outcome = match device {
-        Some(npu) if !policy.reproducible => npu.gemm(problem, &terms),
-        _ => reproducible::gemm(device, problem, &terms),
+        Some(npu) if !policy.reproducible => npu.gemm(&mut problem, &terms),
+        _ => reproducible::gemm(device, &mut problem, &terms),
     };
     if device.is_some() {
         count(&outcome);
@@ -341,7 +358,7 @@ fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route:
     }
     for area in left.iter().chain(&spared) {
         let (i, j) = (area.rows.start, area.cols.start);
-        on_cpu(setup, &mut problem.part(i, j, area.rows.len(), area.cols.len()));
+        on_cpu(setup, problem.part(i, j, area.rows.len(), area.cols.len()));
     }
     if !doubts.is_empty() {
         let pool = (!threads::host_is_parallel()).then(self::threads);
@@ -353,14 +370,14 @@ fn run<T: Runs>(setup: &Setup, problem: &mut Gemm<'_, T>, policy: Policy, route:
 
 /// A product that the CPU computes whole.
 #[inline(always)]
-fn all_on_cpu<T: Kernels>(setup: &Setup, problem: &mut Gemm<'_, T>, reason: Reason) -> Report {
+fn all_on_cpu<T: Kernels>(setup: &Setup, problem: Gemm<'_, T>, reason: Reason) -> Report {
     COUNTERS.cpu_calls.fetch_add(1, Ordering::Relaxed);
     on_cpu(setup, problem);
     Report { reason, npu: None, host: None }
 }
 
 #[inline(always)]
-fn on_cpu<T: Kernels>(setup: &Setup, problem: &mut Gemm<'_, T>) {
+fn on_cpu<T: Kernels>(setup: &Setup, problem: Gemm<'_, T>) {
     let wants = cpu::wants_threads(problem.m(), problem.n(), problem.k());
     let pool = (wants && !threads::host_is_parallel()).then(self::threads);
     cpu::gemm(problem, setup.kernels, pool);

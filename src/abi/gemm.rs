@@ -15,14 +15,16 @@ use super::args::{Layout, Op, first_illegal};
 use super::fenv;
 use super::xerbla::{self, Illegal, Routine};
 use crate::Gemm;
-use crate::blas::gemm::compute;
+use crate::blas::gemm::gemm;
 use crate::mat::{MatMut, MatRef};
 use crate::runtime::Runs;
 use crate::scalar::{c32, c64};
 use std::ffi::{CStr, c_char, c_int};
 
-/// A call in the terms of the Fortran interface: every matrix is stored by columns.
+/// A call as both interfaces mean it.
 struct Call<T> {
+    /// Whether every matrix is stored by rows. Fortran knows columns only.
+    by_rows: bool,
     op_a: Op,
     op_b: Op,
     m: i64,
@@ -46,34 +48,45 @@ impl<T: Runs> Call<T> {
         _ => Routine { fortran: "ZGEMM ", cblas: c"cblas_zgemm" },
     };
 
-    /// The call that computes `Cᵀ = op(B)ᵀ·op(A)ᵀ`. Memory that holds matrices by rows holds
-    /// their transposes by columns, so this is what a row-major call means.
-    fn transposed(self) -> Self {
-        Call {
-            op_a: self.op_b,
-            op_b: self.op_a,
-            m: self.n,
-            n: self.m,
-            a: self.b,
-            lda: self.ldb,
-            b: self.a,
-            ldb: self.lda,
-            ..self
-        }
+    /// The lengths of stored lines of A, B and C, which leading dimensions must not be below.
+    #[inline(always)]
+    fn lines(&self) -> [i64; 3] {
+        let by_rows = self.by_rows;
+        [
+            if self.op_a.transpose == by_rows { self.m } else { self.k },
+            if self.op_b.transpose == by_rows { self.k } else { self.n },
+            if by_rows { self.n } else { self.m },
+        ]
     }
 
     /// The position, among the arguments of the Fortran interface, of the first illegal size.
-    #[inline]
+    #[inline(always)]
     fn illegal(&self) -> Option<c_int> {
-        let rows_a = if self.op_a.transpose { self.k } else { self.m };
-        let rows_b = if self.op_b.transpose { self.n } else { self.k };
+        let [a, b, c] = self.lines();
+        let sizes = (self.m | self.n | self.k) >= 0;
+        // No branch for each of them: nearly every call is legal.
+        let lines = (self.lda >= a.max(1)) & (self.ldb >= b.max(1)) & (self.ldc >= c.max(1));
+        if sizes & lines { None } else { self.first_illegal() }
+    }
+
+    /// [`Call::illegal`] of a call that is.
+    ///
+    /// Memory that holds matrices by rows holds their transposes by columns, so a row-major call
+    /// is looked at as one for `Cᵀ = op(B)ᵀ·op(A)ᵀ`.
+    #[cold]
+    fn first_illegal(&self) -> Option<c_int> {
+        let [a, b, c] = self.lines();
+        let (m, n) = (self.m < 0, self.n < 0);
+        let (lda, ldb) = (self.lda < a.max(1), self.ldb < b.max(1));
+        let ([m, n], [lda, ldb]) =
+            if self.by_rows { ([n, m], [ldb, lda]) } else { ([m, n], [lda, ldb]) };
         first_illegal([
-            (3, self.m < 0),
-            (4, self.n < 0),
+            (3, m),
+            (4, n),
             (5, self.k < 0),
-            (8, self.lda < rows_a.max(1)),
-            (10, self.ldb < rows_b.max(1)),
-            (13, self.ldc < self.m.max(1)),
+            (8, lda),
+            (10, ldb),
+            (13, self.ldc < c.max(1)),
         ])
     }
 
@@ -81,36 +94,36 @@ impl<T: Runs> Call<T> {
     ///
     /// # Safety
     /// That of the module, and no size is illegal.
+    #[inline(always)]
     unsafe fn problem<'a>(&self) -> Gemm<'a, T> {
         // SAFETY: α and β can be read.
         let (alpha, beta) = unsafe { (*self.alpha, *self.beta) };
         // Where α = 0 nobody vouches for A and B; with an inner length of 0 they have no elements.
         let k = if alpha == T::ZERO { 0 } else { self.k };
-        // SAFETY: A and B can be read for the duration of the call and C can be written; ldc ≥ m
-        // keeps the columns of C apart.
+        let [m, n, k] = [self.m, self.n, k].map(|size| size as usize);
+        let [a, b, c] =
+            [(self.op_a.transpose, self.lda), (self.op_b.transpose, self.ldb), (false, self.ldc)]
+                .map(|(transpose, ld)| strides(self.by_rows != transpose, ld));
+        // SAFETY: A and B can be read for the duration of the call and C can be written; with ldc
+        // no less than the length of a line, the lines of C are apart.
         unsafe {
             Gemm {
                 alpha,
-                a: operand(self.a, self.op_a, self.m, k, self.lda),
+                a: MatRef::new(self.a, m, k, a.0, a.1),
                 conj_a: self.op_a.conjugate,
-                b: operand(self.b, self.op_b, k, self.n, self.ldb),
+                b: MatRef::new(self.b, k, n, b.0, b.1),
                 conj_b: self.op_b.conjugate,
                 beta,
-                c: MatMut::new(self.c, self.m as usize, self.n as usize, 1, self.ldc as isize),
+                c: MatMut::new(self.c, m, n, c.0, c.1),
             }
         }
     }
 }
 
-/// op(A) of `rows × cols` elements, where A is stored by columns.
-///
-/// # Safety
-/// As for [`MatRef::new`]; no size is negative.
-unsafe fn operand<'a, T>(a: *const T, op: Op, rows: i64, cols: i64, ld: i64) -> MatRef<'a, T> {
-    let ld = ld as isize;
-    let (row_stride, col_stride) = if op.transpose { (ld, 1) } else { (1, ld) };
-    // SAFETY: promised by the caller.
-    unsafe { MatRef::new(a, rows as usize, cols as usize, row_stride, col_stride) }
+/// Elements from row to row and from column to column.
+#[inline(always)]
+fn strides(by_rows: bool, ld: i64) -> (isize, isize) {
+    if by_rows { (ld as isize, 1) } else { (1, ld as isize) }
 }
 
 /// Every Fortran spelling.
@@ -142,11 +155,12 @@ unsafe fn fortran<T: Runs, I: Into<i64> + Copy>(
     let [Some(op_a), Some(op_b)] = ops else {
         return report(if ops[0].is_none() { 1 } else { 2 });
     };
-    let call = Call { op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
+    let by_rows = false;
+    let call = Call { by_rows, op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
     match call.illegal() {
         Some(info) => report(info),
         // SAFETY: the caller's promise, and the sizes are legal.
-        None => fenv::in_default(|| _ = compute(&mut unsafe { call.problem() })),
+        None => fenv::in_default(|| _ = gemm(unsafe { call.problem() })),
     }
 }
 
@@ -188,23 +202,15 @@ unsafe fn cblas<T: Runs, I: Into<i64>>(
         return not_in_enum(3, by_rows, c"transb is %d\n", transb);
     };
     let [m, n, k, lda, ldb, ldc] = [m, n, k, lda, ldb, ldc].map(Into::into);
-    let call = Call { op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
-    let call = if by_rows { call.transposed() } else { call };
+    let call = Call { by_rows, op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
     if let Some(info) = call.illegal() {
         // The layout is an argument that Fortran does not have.
         let info = info + 1;
         let position = if by_rows { position_by_rows(info) } else { info };
         return report(Illegal { position, info, row_major: by_rows, form: c"", value: 0 });
     }
-    fenv::in_default(|| {
-        // SAFETY: the caller's promise, and the sizes are legal.
-        let mut problem = unsafe { call.problem() };
-        if by_rows {
-            // Below the door m and n are the caller's again.
-            problem.transpose();
-        }
-        compute(&mut problem);
-    });
+    // SAFETY: the caller's promise, and the sizes are legal.
+    fenv::in_default(|| _ = gemm(unsafe { call.problem() }));
 }
 
 /// The position among the C arguments of what `info` names in a row-major call, where m and n,

@@ -16,14 +16,10 @@ use crate::trace::Report;
 ///
 /// # Panics
 /// When the shapes of A, B and C do not fit together.
-pub fn gemm<T: Runs>(mut problem: Gemm<'_, T>) -> Option<Report> {
-    compute(&mut problem)
-}
-
-/// [`gemm`] where the problem lies, which may come back transposed: for the door, whose small calls
-/// would notice a copy.
+// As all on the way of a small call, down to the kernel, inlined and with problems passed by value:
+// so they stay in registers.
 #[inline(always)]
-pub(crate) fn compute<T: Runs>(problem: &mut Gemm<'_, T>) -> Option<Report> {
+pub fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Option<Report> {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
     assert!(
         problem.a.rows() == m && problem.b.rows() == k && problem.b.cols() == n,
@@ -34,7 +30,7 @@ pub(crate) fn compute<T: Runs>(problem: &mut Gemm<'_, T>) -> Option<Report> {
     }
     if problem.alpha == T::ZERO || k == 0 {
         if problem.beta != T::ONE {
-            scale(problem.beta, &mut problem.c);
+            scale(problem.beta, problem.c);
         }
         return None;
     }
@@ -43,7 +39,7 @@ pub(crate) fn compute<T: Runs>(problem: &mut Gemm<'_, T>) -> Option<Report> {
 
 /// `C ← β·C`; does not read C when β = 0.
 #[inline(never)]
-fn scale<T: Scalar>(beta: T, c: &mut MatMut<'_, T>) {
+fn scale<T: Scalar>(beta: T, c: MatMut<'_, T>) {
     for j in 0..c.cols() {
         for i in 0..c.rows() {
             let at = c.at(i, j);

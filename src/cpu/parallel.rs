@@ -21,7 +21,7 @@ const TICKET_SIZE: usize = 160 * 160;
 /// Computes the problem on all threads, each block on the given path.
 pub(super) fn gemm<T: Kernels>(
     kernel: &MicroKernel<T>,
-    p: &mut Gemm<'_, T>,
+    p: &Gemm<'_, T>,
     threads: &Threads,
     path: Path,
 ) {
@@ -29,7 +29,6 @@ pub(super) fn gemm<T: Kernels>(
     let count = threads.count();
     let tickets = (m.saturating_mul(n) / TICKET_SIZE).clamp(count, TICKETS_PER_THREAD * count);
     let grid = Grid::new(m, n, kernel.mr, kernel.nr, tickets);
-    let p = &*p;
     threads.for_each(grid.tickets(), |ticket| {
         let (i, j) = grid.origin(ticket);
         let (rows, cols) = (grid.rows.min(m - i), grid.cols.min(n - j));

@@ -24,6 +24,35 @@ const ALIASED_BYTES: usize = 2048;
 /// Columns of C beyond which such a panel of A is read often enough to be packed.
 const ALIASED_COLS: usize = 16;
 
+/// Longest sum of a product that is taken as one tile.
+const TILE_DEPTH: usize = 32;
+
+/// Computes a problem that is no more than one tile of contiguous rows, of C and of A, as it is or
+/// transposed; gives others back. The way of the smallest calls, whose every instruction shows.
+#[inline(always)]
+pub(super) fn in_a_tile<'a, T: Kernels>(
+    kernel: &MicroKernel<T>,
+    mut p: Gemm<'a, T>,
+) -> Result<(), Gemm<'a, T>> {
+    if p.c.row_stride() != 1 {
+        p.transpose();
+    }
+    let (m, n, k) = (p.m(), p.n(), p.k());
+    let fits = m <= kernel.mr && n <= kernel.nr && k <= TILE_DEPTH;
+    if !fits || p.c.row_stride() != 1 || p.a.row_stride() != 1 {
+        return Err(p);
+    }
+    let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
+    let (a, a_cs) = (p.a.ptr(), p.a.col_stride());
+    let operands = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
+    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    // SAFETY: the operands are the views, and so is the tile, whose rows are contiguous. C overlaps
+    // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not
+    // have been chosen.
+    unsafe { kernel.part(m, n)(&operands, &scaling, p.c.ptr(), p.c.col_stride()) };
+    Ok(())
+}
+
 /// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;
 /// small ones are fast.
 #[inline]
@@ -33,13 +62,7 @@ pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, dep
     let column_bytes = p.a.col_stride().wrapping_mul(size_of::<T>() as isize);
     let is_aliased = column_bytes % ALIASED_BYTES as isize == 0;
     if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && is_aliased) {
-        let shape @ (m, n, k) = (p.m(), p.n(), p.k());
-        if m <= kernel.mr && n <= kernel.nr && k <= depth {
-            let a = (p.a.ptr(), p.a.col_stride());
-            tile(kernel, p, &scaling, (0, 0, 0), shape, a);
-        } else {
-            unpacked(kernel, p, scaling, depth);
-        }
+        unpacked(kernel, p, scaling, depth);
     } else {
         packed(kernel, p, scaling, depth);
     }

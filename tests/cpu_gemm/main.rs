@@ -65,7 +65,7 @@ impl<T: Element> Case<T> {
     /// C after the product.
     fn run(&self, family: &'static Family, threads: Option<&Threads>) -> Storage<T> {
         let mut c = self.c.clone();
-        cpu::gemm(&mut self.problem(&mut c), family.available().unwrap(), threads);
+        cpu::gemm(self.problem(&mut c), family.available().unwrap(), threads);
         c.assert_guards();
         c
     }
@@ -247,7 +247,7 @@ fn zero_strides_are_right<T: Element>(family: &'static Family) {
                 beta: T::ONE,
                 c: c.view_mut(),
             };
-            cpu::gemm(&mut problem.part(0, 0, m, n), family.available().unwrap(), None);
+            cpu::gemm(problem.part(0, 0, m, n), family.available().unwrap(), None);
             for j in 0..n {
                 for i in 0..m {
                     // SAFETY: (i, j) lies inside C.
@@ -392,7 +392,7 @@ fn memory_outside_the_matrices_is_not_touched<T: Element>(family: &'static Famil
                 (strides(m, k), strides(k, n), strides(m, n));
             // SAFETY: the copies live as long as `fenced`, and nobody else knows them.
             let c = unsafe {
-                let mut problem = Gemm {
+                let problem = Gemm {
                     alpha: case.alpha,
                     a: MatRef::new(a, m, k, a_rs, a_cs),
                     conj_a: false,
@@ -401,7 +401,7 @@ fn memory_outside_the_matrices_is_not_touched<T: Element>(family: &'static Famil
                     beta: case.beta,
                     c: MatMut::new(c, m, n, c_rs, c_cs),
                 };
-                cpu::gemm(&mut problem, family.available().unwrap(), None);
+                cpu::gemm(problem, family.available().unwrap(), None);
                 MatRef::new(c, m, n, c_rs, c_cs)
             };
             // SAFETY: (i, j) lies inside C.

@@ -171,24 +171,38 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize, const P
     // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
     // columns of C, which are read only where β ≠ 0.
     unsafe {
+        // One short loop after another: a long one is not unrolled, and the sums would go through
+        // memory.
+        let mut sums = [[V::zero(); MV]; NC];
         let signs = Signs::<V>::new(scaling.conj_a, scaling.conj_b);
         for j in 0..NC {
-            let column: *mut T::Real = c.offset(j as isize * ld).cast();
             for i in 0..MV {
-                let at = column.add(i * V::LANES);
-                let whole = PACKED || i + 1 < MV;
-                let mut sum = acc[j][0][i];
-                if P == 2 {
-                    sum = combine(sum, acc[j][P - 1][i], &signs);
+                let sum = acc[j][0][i];
+                sums[j][i] = if P == 2 { combine(sum, acc[j][P - 1][i], &signs) } else { sum };
+            }
+        }
+        if scaling.alpha != T::ONE {
+            for j in 0..NC {
+                for i in 0..MV {
+                    sums[j][i] = product::<T, V>(sums[j][i], scaling.alpha);
                 }
-                let scaled = if scaling.beta == T::ZERO {
-                    product::<T, V>(sum, scaling.alpha)
-                } else {
-                    let old = if whole { V::load(at) } else { V::load_masked(at, mask) };
-                    let old = product::<T, V>(old, scaling.beta);
-                    product_plus::<T, V>(sum, scaling.alpha, old)
-                };
-                if whole { scaled.store(at) } else { scaled.store_masked(at, mask) }
+            }
+        }
+        let column = |j: usize| c.wrapping_offset(j as isize * ld).cast::<T::Real>();
+        let is_whole = |i: usize| PACKED || i + 1 < MV;
+        if scaling.beta != T::ZERO {
+            for j in 0..NC {
+                for i in 0..MV {
+                    let at = column(j).add(i * V::LANES);
+                    let old = if is_whole(i) { V::load(at) } else { V::load_masked(at, mask) };
+                    sums[j][i] = product_plus::<T, V>(old, scaling.beta, sums[j][i]);
+                }
+            }
+        }
+        for j in 0..NC {
+            for i in 0..MV {
+                let at = column(j).add(i * V::LANES);
+                if is_whole(i) { sums[j][i].store(at) } else { sums[j][i].store_masked(at, mask) }
             }
         }
     }
@@ -234,16 +248,12 @@ unsafe fn combine<V: Vector>(by_re: V, by_im: V, signs: &Signs<V>) -> V {
     }
 }
 
-/// `x · factor` for numbers of type T; `x` itself for the factor 1, so that a factor without an
-/// imaginary part does not turn an infinity into a NaN.
+/// `x · factor` for numbers of type T.
 ///
 /// # Safety
 /// The CPU has the instruction set of `V`.
 #[inline(always)]
 unsafe fn product<T: Kernels, V: Vector<Real = T::Real>>(x: V, factor: T) -> V {
-    if factor == T::ONE {
-        return x;
-    }
     let (re, im) = factor.parts();
     // SAFETY: the caller's promise.
     unsafe {
@@ -252,7 +262,8 @@ unsafe fn product<T: Kernels, V: Vector<Real = T::Real>>(x: V, factor: T) -> V {
     }
 }
 
-/// `x · factor + y` for numbers of type T.
+/// `x · factor + y` for numbers of type T; `x + y` for the factor 1, so that a factor without an
+/// imaginary part does not turn an infinity into a NaN.
 ///
 /// # Safety
 /// The CPU has the instruction set of `V`.

@@ -520,9 +520,9 @@ fn shape<T: Element>(problem: &Gemm<'_, T>) -> (usize, usize, usize) {
     (problem.m(), problem.n(), problem.k())
 }
 
-/// What the cost model needs to know of the scheme that a product is tried with first.
-pub fn recipe<T: Element>(problem: &Gemm<'_, T>, policy: Policy) -> Recipe {
-    let scheme = Ladder::of::<T>(policy, shape(problem)).schemes[0];
+/// What the cost model needs to know of the scheme that a product of m × n × k is tried with first.
+pub fn recipe<T: Element>(shape: (usize, usize, usize), policy: Policy) -> Recipe {
+    let scheme = Ladder::of::<T>(policy, shape).schemes[0];
     let bytes = scheme.arithmetic().bytes();
     Recipe {
         planes: scheme.bytes(),
