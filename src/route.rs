@@ -94,7 +94,7 @@ pub fn choose(
         Offload::Always if reproducible && is_small => Route::Cpu(Reason::Small),
         Offload::Always => Route::Npu(Reason::Always),
         Offload::Auto => {
-            if pays(product, &recipe(), profile) {
+            if pays(*product, &recipe(), profile) {
                 Route::Npu(Reason::Faster)
             } else {
                 on_cpu(Reason::Small)
@@ -105,8 +105,8 @@ pub fn choose(
 
 /// Whether the cost model expects the NPU to be faster.
 #[inline(never)]
-fn pays(product: &Product, recipe: &Recipe, profile: &Profile) -> bool {
-    profile.npu_seconds(product, recipe) < profile.margin * profile.cpu_seconds(product)
+fn pays(product: Product, recipe: &Recipe, profile: &Profile) -> bool {
+    profile.npu_seconds(&product, recipe) < profile.margin * profile.cpu_seconds(&product)
 }
 
 #[cfg(test)]

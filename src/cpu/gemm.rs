@@ -32,9 +32,8 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option
         return;
     }
     let kernel = T::of(family.get());
-    match small::in_a_tile(kernel, problem) {
-        Ok(()) => {}
-        Err(problem) => by_path(kernel, problem, threads),
+    if let Err(problem) = small::in_a_tile(kernel, problem) {
+        by_path(kernel, problem, threads);
     }
 }
 
@@ -46,6 +45,9 @@ fn by_path<T: Kernels>(
     threads: Option<&Threads>,
 ) {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
+    if small::is_tiny(m, n, k) {
+        return small::gemm(kernel, &mut problem, k);
+    }
     if path::is_better_transposed(&problem) {
         problem.transpose();
     }

@@ -24,11 +24,20 @@ const ALIASED_BYTES: usize = 2048;
 /// Columns of C beyond which such a panel of A is read often enough to be packed.
 const ALIASED_COLS: usize = 16;
 
-/// Longest sum of a product that is taken as one tile.
-const TILE_DEPTH: usize = 32;
+/// Longest side of a tiny product.
+const TINY: usize = 32;
 
-/// Computes a problem that is no more than one tile of contiguous rows, of C and of A, as it is or
-/// transposed; gives others back. The way of the smallest calls, whose every instruction shows.
+/// Whether a product of this shape is too small for any choice but one: C by its contiguous lines.
+#[inline(always)]
+pub(super) fn is_tiny(m: usize, n: usize, k: usize) -> bool {
+    m <= TINY && n <= TINY && k <= TINY
+}
+
+/// Computes a tiny problem if it is one tile of contiguous rows, of C and of A. Gives others back,
+/// with the contiguous lines of C as rows.
+///
+/// The way of the smallest calls, whose every instruction shows. What is given back is a copy: a
+/// problem that some function has the address of would be written to memory for all.
 #[inline(always)]
 pub(super) fn in_a_tile<'a, T: Kernels>(
     kernel: &MicroKernel<T>,
@@ -38,7 +47,7 @@ pub(super) fn in_a_tile<'a, T: Kernels>(
         p.transpose();
     }
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let fits = m <= kernel.mr && n <= kernel.nr && k <= TILE_DEPTH;
+    let fits = k <= TINY && m <= kernel.mr && n <= kernel.columns(m);
     if !fits || p.c.row_stride() != 1 || p.a.row_stride() != 1 {
         return Err(p);
     }
@@ -69,7 +78,6 @@ pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, dep
 }
 
 /// All tiles of C from A as it lies.
-#[inline(never)]
 fn unpacked<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
@@ -127,7 +135,7 @@ fn slabs<T: Kernels>(
             let rows = kernel.share_of_rows(m - i);
             let a = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
             let mut j = 0;
-            let mut left = n.div_ceil(kernel.nr);
+            let mut left = n.div_ceil(kernel.columns(rows));
             while j < n {
                 // As even as possible: a tile of one column would keep the pipeline waiting.
                 let cols = (n - j).div_ceil(left);

@@ -43,16 +43,20 @@ pub(crate) struct Operands<T> {
 }
 
 /// What becomes of the product, but for the place it goes to.
+///
+/// The factors do not lie side by side: compilers like to load two neighbours at once, and a load
+/// of what two stores have just written has to wait until both are in the cache.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Scaling<T> {
     /// Factor of the product; exactly 1 means no multiplication.
     pub alpha: T,
-    /// Factor of the old C; exactly 0: C is not read; exactly 1: no multiplication.
-    pub beta: T,
     /// Whether A stands for its conjugate.
     pub conj_a: bool,
     /// Whether B stands for its conjugate.
     pub conj_b: bool,
+    /// Factor of the old C; exactly 0: C is not read; exactly 1: no multiplication.
+    pub beta: T,
 }
 
 /// A micro-kernel for MV vectors of rows × NC columns: `C ← α·A·B + β·C`, with C's rows

@@ -210,6 +210,8 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) dot: [Dot<T>; 2],
     /// `part[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides.
     part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS],
+    /// `columns[v - 1]`: how many columns there are kernels for.
+    columns: [usize; MAX_VECTORS],
     /// `narrow[c - 1]`: the same for one short vector of rows.
     narrow: [Micro<T>; MAX_COLUMNS],
     /// Elements in a short vector.
@@ -219,7 +221,7 @@ pub struct MicroKernel<T: Scalar> {
 /// Most vectors of rows in a tile of any family.
 const MAX_VECTORS: usize = 4;
 /// Most columns in a tile of any family.
-const MAX_COLUMNS: usize = 8;
+const MAX_COLUMNS: usize = 16;
 
 impl<T: Kernels> MicroKernel<T> {
     /// The kernels of instruction set I whose full tile is MV vectors V × NR columns, that is
@@ -238,6 +240,16 @@ impl<T: Kernels> MicroKernel<T> {
         );
         assert!(size_of::<T>() * MR * NR <= tile::BYTES, "a tile outgrows its buffer");
         assert!(blocking.mc >= MR && blocking.kc >= 1 && blocking.nc >= NR);
+        // As many sums as a full tile has.
+        let mut columns = [NR; MAX_VECTORS];
+        let mut v = 1;
+        while v < MV {
+            let most = MV * NR / v;
+            columns[v - 1] = if most < MAX_COLUMNS { most } else { MAX_COLUMNS };
+            v += 1;
+        }
+        // Places after MV are never asked for.
+        let whole = parts::<T, I, V, MV, P>(NR);
         MicroKernel {
             mr: MR,
             nr: NR,
@@ -248,12 +260,13 @@ impl<T: Kernels> MicroKernel<T> {
             full: I::micro::<T, V, MV, P, NR, true>,
             dot: [I::dot::<T, V, P, 1, 4>, I::dot::<T, V, P, { dot::ROWS }, 2>],
             part: [
-                parts::<T, I, V, 1, P, NR>(),
-                if MV > 1 { parts::<T, I, V, 2, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
-                if MV > 2 { parts::<T, I, V, 3, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
-                if MV > 3 { parts::<T, I, V, 4, P, NR>() } else { parts::<T, I, V, MV, P, NR>() },
+                if MV > 1 { parts::<T, I, V, 1, P>(columns[0]) } else { whole },
+                if MV > 2 { parts::<T, I, V, 2, P>(columns[1]) } else { whole },
+                if MV > 3 { parts::<T, I, V, 3, P>(columns[2]) } else { whole },
+                whole,
             ],
-            narrow: parts::<T, I, H, 1, P, NR>(),
+            columns,
+            narrow: parts::<T, I, H, 1, P>(columns[0]),
             narrow_rows: H::LANES / P,
         }
     }
@@ -282,8 +295,15 @@ impl<T: Kernels> MicroKernel<T> {
         vectors.div_ceil(left.div_ceil(self.mr)) << self.lanes_log2
     }
 
-    /// The kernel for a tile of `rows ≤ MR` and `cols ≤ NR`, operands of any strides.
-    #[inline]
+    /// Most columns of a tile of `rows ≤ MR`: NR, or more where there are fewer vectors of rows.
+    #[inline(always)]
+    pub(super) fn columns(&self, rows: usize) -> usize {
+        self.columns[(rows - 1) >> self.lanes_log2]
+    }
+
+    /// The kernel for a tile of `rows ≤ MR` and at most as many columns as [`Self::columns`] says,
+    /// operands of any strides.
+    #[inline(always)]
     pub(super) fn part(&self, rows: usize, cols: usize) -> Micro<T> {
         if rows <= self.narrow_rows {
             return self.narrow[cols - 1];
@@ -292,22 +312,37 @@ impl<T: Kernels> MicroKernel<T> {
     }
 }
 
-/// The kernels of MV vectors and 1, 2 … columns; the places beyond NR are never asked for.
-const fn parts<T, I, V, const MV: usize, const P: usize, const NR: usize>()
--> [Micro<T>; MAX_COLUMNS]
+/// The kernels of MV vectors and 1, 2 … `columns` columns; the places after these are never asked
+/// for, and nothing is compiled for them.
+const fn parts<T, I, V, const MV: usize, const P: usize>(columns: usize) -> [Micro<T>; MAX_COLUMNS]
 where
     T: Kernels,
     I: Isa,
     V: Vector<Real = T::Real>,
 {
-    [
+    let all: [Micro<T>; MAX_COLUMNS] = [
         I::micro::<T, V, MV, P, 1, false>,
-        if NR > 1 { I::micro::<T, V, MV, P, 2, false> } else { I::micro::<T, V, MV, P, NR, false> },
-        if NR > 2 { I::micro::<T, V, MV, P, 3, false> } else { I::micro::<T, V, MV, P, NR, false> },
-        if NR > 3 { I::micro::<T, V, MV, P, 4, false> } else { I::micro::<T, V, MV, P, NR, false> },
-        if NR > 4 { I::micro::<T, V, MV, P, 5, false> } else { I::micro::<T, V, MV, P, NR, false> },
-        if NR > 5 { I::micro::<T, V, MV, P, 6, false> } else { I::micro::<T, V, MV, P, NR, false> },
-        if NR > 6 { I::micro::<T, V, MV, P, 7, false> } else { I::micro::<T, V, MV, P, NR, false> },
-        if NR > 7 { I::micro::<T, V, MV, P, 8, false> } else { I::micro::<T, V, MV, P, NR, false> },
-    ]
+        I::micro::<T, V, MV, P, 2, false>,
+        I::micro::<T, V, MV, P, 3, false>,
+        I::micro::<T, V, MV, P, 4, false>,
+        I::micro::<T, V, MV, P, 5, false>,
+        I::micro::<T, V, MV, P, 6, false>,
+        I::micro::<T, V, MV, P, 7, false>,
+        I::micro::<T, V, MV, P, 8, false>,
+        I::micro::<T, V, MV, P, 9, false>,
+        I::micro::<T, V, MV, P, 10, false>,
+        I::micro::<T, V, MV, P, 11, false>,
+        I::micro::<T, V, MV, P, 12, false>,
+        I::micro::<T, V, MV, P, 13, false>,
+        I::micro::<T, V, MV, P, 14, false>,
+        I::micro::<T, V, MV, P, 15, false>,
+        I::micro::<T, V, MV, P, 16, false>,
+    ];
+    let mut kept = [all[0]; MAX_COLUMNS];
+    let mut i = 0;
+    while i < columns {
+        kept[i] = all[i];
+        i += 1;
+    }
+    kept
 }
