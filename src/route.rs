@@ -94,13 +94,19 @@ pub fn choose(
         Offload::Always if reproducible && is_small => Route::Cpu(Reason::Small),
         Offload::Always => Route::Npu(Reason::Always),
         Offload::Auto => {
-            if pays(*product, &recipe(), profile) {
+            if may_pay(product, profile) && pays(*product, &recipe(), profile) {
                 Route::Npu(Reason::Faster)
             } else {
                 on_cpu(Reason::Small)
             }
         }
     }
+}
+
+/// Whether the CPU takes long enough for the NPU to be any faster: as long as one submit.
+#[inline]
+fn may_pay(product: &Product, profile: &Profile) -> bool {
+    profile.margin * profile.cpu_seconds(product) > profile.submit
 }
 
 /// Whether the cost model expects the NPU to be faster.

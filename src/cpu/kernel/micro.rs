@@ -128,7 +128,14 @@ where
     } else {
         (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
     };
-    let (mut a, mut b): (*const T::Real, *const T::Real) = (x.a.cast(), x.b.cast());
+    let mut a: *const T::Real = x.a.cast();
+    // One pointer for all columns, or one for every GROUP of them.
+    let group = if PACKED { NC } else { GROUP };
+    let groups = NC.div_ceil(group);
+    let mut b: [*const T::Real; MAX_GROUPS] = [x.b.cast(); MAX_GROUPS];
+    for g in 1..groups {
+        b[g] = apart(b[0].wrapping_offset((g * group) as isize * b_cs));
+    }
     // SAFETY: the caller vouches for the instruction set, and for the memory of the k columns of
     // A and the k rows of B that `a` and `b` walk along. They step by wrapping arithmetic, for
     // the step behind the last one may leave the matrix. Of the last vector of A only the rows
@@ -144,17 +151,39 @@ where
             }
             for j in 0..NC {
                 for p in 0..P {
-                    let s = V::splat(*b.offset(j as isize * b_cs).add(p));
+                    let from = b[j / group].wrapping_offset((j % group) as isize * b_cs);
+                    let s = V::splat(*from.add(p));
                     for i in 0..MV {
                         acc[j][p][i] = column[i].mul_add(s, acc[j][p][i]);
                     }
                 }
             }
             a = a.wrapping_offset(a_cs);
-            b = b.wrapping_offset(b_rs);
+            for g in 0..groups {
+                b[g] = b[g].wrapping_offset(b_rs);
+            }
         }
         acc
     }
+}
+
+/// Columns of B to a pointer: an address may hold the stride once, twice and, with a register for
+/// it, three times.
+const GROUP: usize = 4;
+
+/// As many as the widest tile of any family wants.
+const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
+
+/// The pointer, of which the compiler shall not know how far it is from others. Else it goes from
+/// column to column by additions, each of which waits for the one before, and that takes longer
+/// than to multiply where there are few rows.
+#[inline(always)]
+fn apart<R>(mut p: *const R) -> *const R {
+    // SAFETY: no instruction.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
+    }
+    p
 }
 
 /// `C ← α·acc + β·C`; of the last vector only the rows in `mask`.
