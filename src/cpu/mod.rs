@@ -21,6 +21,7 @@
 //! chain of additions in the order of the index, or as many as a vector has lanes for dot
 //! products, then `α·sum + β·C` per cut; and nothing looks at alignment.
 
+mod apart;
 mod blocking;
 mod blocks;
 mod dots;

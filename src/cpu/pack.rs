@@ -6,6 +6,7 @@
 //! edges do not read them. Nothing is added along k either: a zero there would turn an infinity on the
 //! other side into a NaN.
 
+use super::apart::apart;
 use crate::scalar::Scalar;
 
 /// Packs `lines` lines of `k` elements into panels: `(src, across, along, lines, k, dst)`, with
@@ -107,7 +108,7 @@ unsafe fn pack_turned<T: Scalar, I: Turn, const W: usize>(
     unsafe {
         for l in (0..whole).step_by(side) {
             for first in (0..lines).step_by(side) {
-                let src = src.offset(first as isize * across + l as isize);
+                let src = apart(src.offset(first as isize * across + l as isize));
                 let dst = dst.add(l * W + first);
                 let lines = side.min(lines - first);
                 if lines == side {

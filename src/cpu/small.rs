@@ -135,10 +135,12 @@ fn slabs<T: Kernels>(
             let rows = kernel.share_of_rows(m - i);
             let a = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
             let mut j = 0;
-            let mut left = n.div_ceil(kernel.columns(rows));
+            let most = kernel.columns(rows);
+            // A division takes as long as a column of a small tile.
+            let mut left = if n <= most { 1 } else { n.div_ceil(most) };
             while j < n {
                 // As even as possible: a tile of one column would keep the pipeline waiting.
-                let cols = (n - j).div_ceil(left);
+                let cols = if left == 1 { n - j } else { (n - j).div_ceil(left) };
                 tile(kernel, p, &scaling, (i, j, l), (rows, cols, depth), a);
                 j += cols;
                 left -= 1;

@@ -21,6 +21,7 @@
 
 use super::Kernels;
 use super::vector::Vector;
+use crate::cpu::apart::apart;
 use crate::scalar::Scalar;
 
 /// The factors of one product: `rows` × k of A, k × NC of B.
@@ -129,7 +130,8 @@ where
         (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
     };
     let mut a: *const T::Real = x.a.cast();
-    // One pointer for all columns, or one for every GROUP of them.
+    // One pointer for all columns, or one for every GROUP of them. Going from column to column
+    // would take longer than to multiply where there are few rows.
     let group = if PACKED { NC } else { GROUP };
     let groups = NC.div_ceil(group);
     let mut b: [*const T::Real; MAX_GROUPS] = [x.b.cast(); MAX_GROUPS];
@@ -173,18 +175,6 @@ const GROUP: usize = 4;
 
 /// As many as the widest tile of any family wants.
 const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
-
-/// The pointer, of which the compiler shall not know how far it is from others. Else it goes from
-/// column to column by additions, each of which waits for the one before, and that takes longer
-/// than to multiply where there are few rows.
-#[inline(always)]
-fn apart<R>(mut p: *const R) -> *const R {
-    // SAFETY: no instruction.
-    unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
-    }
-    p
-}
 
 /// `C ← α·acc + β·C`; of the last vector only the rows in `mask`.
 ///
