@@ -33,11 +33,15 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option
     }
     let kernel = T::of(family.get());
     if let Err(problem) = small::in_a_tile(kernel, problem) {
-        by_path(kernel, problem, threads);
+        if small::is_tiny(m, n, k) {
+            small::tiny(kernel, problem);
+        } else {
+            by_path(kernel, problem, threads);
+        }
     }
 }
 
-/// The path of a product that is more than a tile.
+/// The path of a product that is not tiny.
 #[inline(never)]
 fn by_path<T: Kernels>(
     kernel: &MicroKernel<T>,
@@ -45,9 +49,6 @@ fn by_path<T: Kernels>(
     threads: Option<&Threads>,
 ) {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
-    if small::is_tiny(m, n, k) {
-        return small::gemm(kernel, &mut problem, k);
-    }
     if path::is_better_transposed(&problem) {
         problem.transpose();
     }

@@ -62,6 +62,26 @@ pub(super) fn in_a_tile<'a, T: Kernels>(
     Ok(())
 }
 
+/// A packed panel of a tiny product.
+#[repr(C, align(64))]
+struct TinyPanel(MaybeUninit<[u8; TINY * tile::COLUMN_BYTES]>);
+
+/// Computes a tiny problem that [`in_a_tile`] gave back.
+#[inline(never)]
+pub(super) fn tiny<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
+    let (m, n, k) = (p.m(), p.n(), p.k());
+    let is_a_tile = m <= kernel.mr && n <= kernel.columns(m) && k <= TINY;
+    if !is_a_tile || has_contiguous_rows(&p.a) {
+        return gemm(kernel, &mut p, TINY);
+    }
+    let mut panel = TinyPanel(MaybeUninit::uninit());
+    let panel: *mut T = panel.0.as_mut_ptr().cast();
+    // SAFETY: A is a panel of at most MR rows and TINY columns, for which there is room.
+    unsafe { (kernel.pack_a)(p.a.ptr(), p.a.row_stride(), p.a.col_stride(), m, k, panel) };
+    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    tile(kernel, &mut p, &scaling, (0, 0, 0), (m, n, k), (panel, kernel.mr as isize));
+}
+
 /// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;
 /// small ones are fast.
 #[inline]

@@ -8,6 +8,9 @@ use super::kernel::micro::{Micro, Operands, Scaling};
 use crate::scalar::Scalar;
 use std::mem::MaybeUninit;
 
+/// Room for a column of the highest tile of any family.
+pub(super) const COLUMN_BYTES: usize = 192;
+
 /// Room for the largest tile of any family.
 pub(super) const BYTES: usize = 4096;
 
