@@ -13,7 +13,7 @@ use npublas::npu::engine::results::Results;
 use npublas::npu::guard;
 use npublas::npu::rk3588::Rk3588;
 use npublas::npu::scheme::{Element, LineScan, Real, Scheme};
-use npublas::npu::verify::{Challenge, Exact};
+use npublas::npu::verify::Challenge;
 use npublas::threads::Threads;
 
 static NOTHING: Spared = Spared { rows: Vec::new(), cols: Vec::new() };
@@ -27,17 +27,16 @@ pub struct Call<R> {
     pub b: Vec<R>,
     pub plan: Plan,
     pub buffers: Vec<OperandBuffers>,
-    pub challenge: Exact,
     pub threads: Threads,
 }
 
 /// What packing leaves behind.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct Prepared<C: Challenge> {
     pub rows: Packed,
     pub cols: Packed,
-    pub vectors: Vec<<Exact as Challenge>::Projection>,
-    pub expected: Vec<u64>,
+    pub vectors: Vec<C::Projection>,
+    pub expected: Vec<C::Expected>,
 }
 
 /// The nearest number of the type.
@@ -60,8 +59,7 @@ impl<R: Real + Element> Call<R> {
             b: Box::new(Memory::new(plan.b_bytes(share))),
         });
         let buffers = buffers.collect();
-        let challenge = Exact::draw(n, scheme);
-        Call { scheme, n, a, b, plan, buffers, challenge, threads: Threads::alone() }
+        Call { scheme, n, a, b, plan, buffers, threads: Threads::alone() }
     }
 
     /// The rows of A, contiguous.
@@ -74,14 +72,14 @@ impl<R: Real + Element> Call<R> {
         Lines::of_b(MatRef::from_row_major(&self.b, self.n, self.n, self.n), false)
     }
 
-    pub fn packer(&self) -> Packer<'_, Exact> {
+    pub fn packer<'a, C>(&'a self, challenge: &'a C, is_guarded: bool) -> Packer<'a, C> {
         Packer {
             chip: &Rk3588,
             scheme: self.scheme,
             plan: &self.plan,
             buffers: &self.buffers,
-            challenge: &self.challenge,
-            is_guarded: true,
+            challenge,
+            is_guarded,
             threads: &self.threads,
         }
     }
@@ -91,18 +89,28 @@ impl<R: Real + Element> Call<R> {
         (scan(self.rows()), scan(self.cols()))
     }
 
-    pub fn pack(&self, scans: &(Vec<LineScan<R>>, Vec<LineScan<R>>)) -> Prepared {
-        let packer = self.packer();
+    pub fn pack<C: Challenge>(
+        &self,
+        challenge: &C,
+        is_guarded: bool,
+        scans: &(Vec<LineScan<R>>, Vec<LineScan<R>>),
+    ) -> Prepared<C> {
+        let packer = self.packer(challenge, is_guarded);
         let (cols, vectors) = packer.columns(self.cols(), &scans.1);
         let (rows, expected) = packer.rows(self.rows(), &scans.0, &vectors);
         Prepared { rows, cols, vectors, expected }
     }
 
-    pub fn accepts(&self, it: &Prepared) -> bool {
+    pub fn accepts<C: Challenge>(&self, it: &Prepared<C>) -> bool {
         guard::accepts(self.scheme, &it.rows.stats, &it.cols.stats, self.n)
     }
 
-    pub fn results<'a>(&'a self, it: &'a Prepared, beta: R) -> Results<'a, R, Exact> {
+    pub fn results<'a, C: Challenge>(
+        &'a self,
+        challenge: &'a C,
+        it: &'a Prepared<C>,
+        beta: R,
+    ) -> Results<'a, R, C> {
         Results {
             formula: Formula {
                 scheme: self.scheme,
@@ -114,7 +122,7 @@ impl<R: Real + Element> Call<R> {
                 beta,
             },
             plan: &self.plan,
-            challenge: &self.challenge,
+            challenge,
             expected: &it.expected,
             verify: true,
         }
@@ -169,9 +177,15 @@ impl<R: Real + Element> Call<R> {
     }
 
     /// Turns what the device returned into C; all of it must be right.
-    pub fn collect(&self, it: &Prepared, device: &[(Block, Box<dyn Buffer>)], c: &mut [R]) {
+    pub fn collect<C: Challenge>(
+        &self,
+        challenge: &C,
+        it: &Prepared<C>,
+        device: &[(Block, Box<dyn Buffer>)],
+        c: &mut [R],
+    ) {
         let c = MatMut::from_row_major(c, self.n, self.n, self.n);
-        let results = self.results(it, R::ZERO);
+        let results = self.results(challenge, it, R::ZERO);
         for (block, buffer) in device {
             let rows: Vec<usize> = block.rows.clone().collect();
             let bad = results.collect(block, &rows, &**buffer, &c, &self.threads);

@@ -8,22 +8,9 @@ use npublas::npu::scheme::{Element, LineScan, Real};
 use npublas::npu::verify::{Challenge, Exact};
 use std::hint::black_box;
 
-/// What a loop is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    Copy,
-    Guard,
-    /// With the additions of the sums, which it does in passing.
-    Verification,
-    Rest,
-}
-
 /// One loop, run once for each of n lines of n elements.
 pub struct Loop<'a> {
     pub name: &'static str,
-    pub part: Part,
-    /// How often a call runs it: once per operand, or once for C.
-    pub runs: usize,
     /// Bytes that it reads and writes for each element.
     pub bytes: usize,
     pub run: Box<dyn FnMut() + 'a>,
@@ -32,7 +19,8 @@ pub struct Loop<'a> {
 /// All loops, on the data of a call.
 pub fn loops<'a, R: Real + Element>(
     call: &'a Call<R>,
-    it: &'a Prepared,
+    challenge: &'a Exact,
+    it: &'a Prepared<Exact>,
     device: &'a [(Block, Box<dyn Buffer>)],
 ) -> Vec<Loop<'a>> {
     let (scheme, n, plan) = (call.scheme, call.n, &call.plan);
@@ -43,22 +31,20 @@ pub fn loops<'a, R: Real + Element>(
     let scan = LineScan { max_abs: R::ONE, finite: true, nonzeros: n };
     let exponent = scheme.exponent(&[R::ONE], &scan);
     let planes = call.planes(&call.a[..n]);
-    let packer = call.packer();
+    let packer = call.packer(challenge, true);
     let strip_pitch = packer.line_pitch();
     let strip = vec![1i8; 32 * strip_pitch];
-    let results = call.results(it, nearest(0.5));
+    let results = call.results(challenge, it, nearest(0.5));
     let sums: Vec<i64> = (0..groups * n).map(|i| i as i64 * 7919 - 99_999).collect();
     let values = vec![0.75; n];
 
     let mut found: Vec<Loop<'a>> = Vec::new();
-    let mut add = |name, part, runs, bytes, run: Box<dyn FnMut() + 'a>| {
-        found.push(Loop { name, part, runs, bytes, run });
+    let mut add = |name, bytes, run: Box<dyn FnMut() + 'a>| {
+        found.push(Loop { name, bytes, run });
     };
     let (from, mut to) = (call.a.clone(), call.a.clone());
     add(
         "memcpy",
-        Part::Copy,
-        0,
         2 * size,
         Box::new(move || {
             to.copy_from_slice(black_box(&from));
@@ -68,8 +54,6 @@ pub fn loops<'a, R: Real + Element>(
     let mut scratch = Default::default();
     add(
         "gather",
-        Part::Rest,
-        2,
         2 * size,
         Box::new(move || {
             call.cols().visit(0..n, &mut scratch, |_, line| {
@@ -79,8 +63,6 @@ pub fn loops<'a, R: Real + Element>(
     );
     add(
         "scan",
-        Part::Rest,
-        2,
         size,
         Box::new(move || {
             lines().for_each(|line| {
@@ -91,8 +73,6 @@ pub fn loops<'a, R: Real + Element>(
     let mut out = planes.clone();
     add(
         "split",
-        Part::Rest,
-        2,
         size + slices,
         Box::new(move || {
             lines().for_each(|line| {
@@ -104,8 +84,6 @@ pub fn loops<'a, R: Real + Element>(
     let digits = planes.clone();
     add(
         "guard: stats",
-        Part::Guard,
-        2,
         size + slices,
         Box::new(move || {
             lines().for_each(|line| {
@@ -116,19 +94,15 @@ pub fn loops<'a, R: Real + Element>(
     let (digits, mut u) = (planes.clone(), vec![0; len]);
     add(
         "verify: add_column",
-        Part::Verification,
-        1,
         17 * slices,
         Box::new(move || {
-            (0..n).for_each(|j| call.challenge.add_column(j, black_box(&digits), &mut u));
+            (0..n).for_each(|j| challenge.add_column(j, black_box(&digits), &mut u));
             black_box(&u);
         }),
     );
     let digits = planes.clone();
     add(
         "verify: expect",
-        Part::Verification,
-        plan.tiles.len(),
         9 * slices,
         Box::new(move || {
             (0..n).for_each(|_| {
@@ -139,8 +113,6 @@ pub fn loops<'a, R: Real + Element>(
     let bytes: Vec<u8> = planes.iter().map(|d| d.cast_unsigned()).collect();
     add(
         "pack A",
-        Part::Rest,
-        1,
         2 * slices,
         Box::new(move || {
             (0..n).for_each(|i| call.buffers[0].a.write(i * len, black_box(&bytes)));
@@ -149,8 +121,6 @@ pub fn loops<'a, R: Real + Element>(
     let mut block = Vec::new();
     add(
         "pack B",
-        Part::Rest,
-        1,
         2 * scheme.products(),
         Box::new(move || {
             for (tile, cols) in plan.tiles.iter().enumerate() {
@@ -163,8 +133,6 @@ pub fn loops<'a, R: Real + Element>(
     let (mut part, mut unpacked) = (Vec::new(), Vec::new());
     add(
         "unpack",
-        Part::Rest,
-        1,
         12 * groups,
         Box::new(move || {
             for (block, buffer) in device {
@@ -178,13 +146,11 @@ pub fn loops<'a, R: Real + Element>(
     let (row, mut added) = (vec![7919; n], vec![0; n]);
     add(
         "verify: confirm",
-        Part::Verification,
-        groups,
         24,
         Box::new(move || {
             (0..n).for_each(|_| {
                 let mut seen = 0;
-                call.challenge.observe(0, 0, black_box(&row), &mut added, &mut seen);
+                challenge.observe(0, 0, black_box(&row), &mut added, &mut seen);
                 black_box(seen);
             });
         }),
@@ -192,8 +158,6 @@ pub fn loops<'a, R: Real + Element>(
     let mut joined = values.clone();
     add(
         "recombine: join",
-        Part::Rest,
-        1,
         8 * groups + 12,
         Box::new(move || {
             (0..n).for_each(|_| {
@@ -205,8 +169,6 @@ pub fn loops<'a, R: Real + Element>(
     let (first, mut c) = (values.clone(), vec![nearest::<R>(0.5); n]);
     add(
         "recombine: finish",
-        Part::Rest,
-        1,
         8 + size,
         Box::new(move || {
             (0..n).for_each(|_| {
@@ -218,8 +180,6 @@ pub fn loops<'a, R: Real + Element>(
     let mut c = vec![nearest::<R>(0.5); n];
     add(
         "finish with beta",
-        Part::Rest,
-        0,
         8 + 2 * size,
         Box::new(move || {
             (0..n).for_each(|_| {

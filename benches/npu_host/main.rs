@@ -4,23 +4,32 @@
 //! reaches is what the operands' share of the caches and the memory allow.
 //!
 //! `cargo bench --bench npu_host` also prints two tables: every loop under every instruction
-//! set, and what share of a call's host time the guard and the verification take.
+//! set, and what share of a call's host time the guard and the verification take, which is by how
+//! much a call without them is faster.
 
 mod call;
 mod loops;
 mod memory;
+mod unverified;
 
 use call::Call;
 use criterion::{Criterion, Throughput};
-use loops::{Loop, Part, loops};
+use loops::{Loop, loops};
+use npublas::npu::driver::Buffer;
+use npublas::npu::engine::plan::Block;
 use npublas::npu::scheme::crt_int8::II_15;
 use npublas::npu::scheme::ozaki_int8::{I_3S8P, I_7S28P};
 use npublas::npu::scheme::{Element, Real, Scheme};
+use npublas::npu::verify::{Challenge, Exact};
 use npublas::npu::widest::Width;
 use std::time::{Duration, Instant};
+use unverified::Unverified;
 
 /// Rounds over all loops for the tables; of each loop the best one counts.
 const ROUNDS: usize = 15;
+
+/// Calls for the table of shares; of each step the fastest one counts.
+const CALLS: usize = 100;
 
 /// How long each loop runs for Criterion's figures.
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -46,19 +55,20 @@ fn bench<R: Real + Element>(
     measures: bool,
 ) {
     let call = Call::<R>::new(scheme, n);
-    let prepared = call.pack(&call.scan());
+    let challenge = Exact::draw(n, scheme);
+    let prepared = call.pack(&challenge, true, &call.scan());
     assert!(call.accepts(&prepared), "the guard refuses the data");
     let device = call.device();
     let mut group = criterion.benchmark_group(format!("npu_host/{}/{n}", scheme.name));
     group.sample_size(10).warm_up_time(WARM_UP).measurement_time(MEASUREMENT);
-    for mut it in loops(&call, &prepared, &device) {
+    for mut it in loops(&call, &challenge, &prepared, &device) {
         group.throughput(Throughput::Bytes((it.bytes * n * n) as u64));
         group.bench_function(it.name, |b| b.iter(&mut it.run));
     }
     group.finish();
     if measures {
-        table(scheme, n, || loops(&call, &prepared, &device));
-        shares(&call);
+        table(scheme, n, || loops(&call, &challenge, &prepared, &device));
+        shares(&call, &challenge);
     }
 }
 
@@ -102,37 +112,49 @@ fn table<'a>(scheme: &Scheme, n: usize, loops: impl Fn() -> Vec<Loop<'a>>) {
 }
 
 /// What a call costs the host, and what of it the guard and the verification.
-fn shares<R: Real + Element>(call: &Call<R>) {
-    let scans = call.scan();
-    let prepared = call.pack(&scans);
+fn shares<R: Real + Element>(call: &Call<R>, challenge: &Exact) {
     let device = call.device();
     let mut c = vec![R::ZERO; call.n * call.n];
-    let mut best = [f64::INFINITY; 4];
-    for _ in 0..ROUNDS {
-        let now = [
-            timed(|| drop(call.scan())),
-            timed(|| drop(call.pack(&scans))),
-            timed(|| assert!(call.accepts(&prepared))),
-            timed(|| call.collect(&prepared, &device, &mut c)),
-        ];
-        best.iter_mut().zip(now).for_each(|(best, now)| *best = best.min(now));
+    let [mut whole, mut unguarded, mut unverified] = [[f64::INFINITY; 4]; 3];
+    for _ in 0..CALLS {
+        steps(call, challenge, true, &device, &mut c, &mut whole);
+        steps(call, challenge, false, &device, &mut c, &mut unguarded);
+        steps(call, &Unverified, true, &device, &mut c, &mut unverified);
     }
-    let mut loops = loops(call, &prepared, &device);
-    let seconds = seconds(&mut loops);
-    let part = |part: Part| -> f64 {
-        let of_part = loops.iter().zip(&seconds).filter(|(it, _)| it.part == part);
-        of_part.map(|(it, seconds)| it.runs as f64 * seconds).sum()
-    };
-    let total: f64 = best.iter().sum();
-    let [scan, pack, accepts, collect] = best.map(|seconds| seconds * 1e3);
+    let total: f64 = whole.iter().sum();
+    let [scan, pack, decide, collect] = whole.map(|seconds| seconds * 1e3);
+    let saved = |without: [f64; 4]| 100.0 * (1.0 - without.iter().sum::<f64>() / total);
     println!(
         "\n{4} {0}x{0}x{0}: host {1:.2} ms on one thread (scan {scan:.2}, split and pack {pack:.2}, \
-         guard's decision {accepts:.3}, verify and recombine {collect:.2})\n\
+         guard's decision {decide:.3}, verify and recombine {collect:.2})\n\
          guard {2:.1} %, verification {3:.1} % of it",
         call.n,
         total * 1e3,
-        100.0 * (part(Part::Guard) + best[2]) / total,
-        100.0 * part(Part::Verification) / total,
+        saved(unguarded),
+        saved(unverified),
         call.scheme.name,
     );
+}
+
+/// Carries a call out; each step takes at `best` so long.
+fn steps<R: Real + Element, C: Challenge>(
+    call: &Call<R>,
+    challenge: &C,
+    is_guarded: bool,
+    device: &[(Block, Box<dyn Buffer>)],
+    c: &mut [R],
+    best: &mut [f64; 4],
+) {
+    let start = Instant::now();
+    let scans = call.scan();
+    let scanned = Instant::now();
+    let prepared = call.pack(challenge, is_guarded, &scans);
+    let packed = Instant::now();
+    assert!(!is_guarded || call.accepts(&prepared));
+    let decided = Instant::now();
+    call.collect(challenge, &prepared, device, c);
+    let times = [start, scanned, packed, decided, Instant::now()];
+    for (best, times) in best.iter_mut().zip(times.windows(2)) {
+        *best = best.min((times[1] - times[0]).as_secs_f64());
+    }
 }
