@@ -91,12 +91,15 @@ pub fn loops<'a, R: Real + Element>(
             });
         }),
     );
-    let (digits, mut u) = (planes.clone(), vec![0; len]);
+    let (digits, mut u) = (strip.clone(), vec![0; len]);
     add(
-        "verify: add_column",
-        17 * slices,
+        "verify: add_columns",
+        slices,
         Box::new(move || {
-            (0..n).for_each(|j| challenge.add_column(j, black_box(&digits), &mut u));
+            for first in (0..n).step_by(32) {
+                let cols = first..n.min(first + 32);
+                challenge.add_columns(cols, black_box(&digits), strip_pitch, &mut u);
+            }
             black_box(&u);
         }),
     );

@@ -29,7 +29,7 @@ use unverified::Unverified;
 const ROUNDS: usize = 15;
 
 /// Calls for the table of shares; of each step the fastest one counts.
-const CALLS: usize = 100;
+const CALLS: usize = 200;
 
 /// How long each loop runs for Criterion's figures.
 const WARM_UP: Duration = Duration::from_millis(200);

@@ -253,8 +253,8 @@ impl<C: Challenge> Packer<'_, C> {
             let planes = &mut planes[(col - range.start) * pitch..][..len];
             let scan = (&scans[col / per_row], col % per_row == 0);
             self.split().add(line, scan, planes, &mut packed);
-            self.challenge.add_column(col, planes, running);
         });
+        self.challenge.add_columns(range, planes, pitch, running);
         self.write_strip(at, planes, block);
 
         let mut total = total.lock().unwrap_or_else(|e| e.into_inner());

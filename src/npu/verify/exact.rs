@@ -19,12 +19,19 @@
 use super::{Challenge, fill_random};
 use crate::npu::scheme::Scheme;
 use crate::npu::widest::widest;
+use std::ops::Range;
 
 /// 16-bit pieces of a 64-bit number.
 const LIMBS: usize = 4;
 
 /// Digits whose products with 16-bit limbs surely sum up within an i32: each is at most 2^22.
 const RUN: usize = 256;
+
+/// Digits that are taken at once where fewer than a [`RUN`] are left.
+const SHORT: usize = 32;
+
+/// Digits of a column whose sums stay in registers while column after column is added.
+const BLOCK: usize = 32;
 
 /// An odd 32-bit x per column of C, an odd 64-bit ρ per group.
 #[derive(Debug, Clone)]
@@ -62,8 +69,8 @@ impl Challenge for Exact {
         running.resize(len, 0);
     }
 
-    fn add_column(&self, col: usize, planes: &[i8], running: &mut Vec<u64>) {
-        add_scaled(self.x[col], planes, running);
+    fn add_columns(&self, cols: Range<usize>, planes: &[i8], pitch: usize, running: &mut Vec<u64>) {
+        add_scaled(&self.x[cols], planes, pitch, running);
     }
 
     fn merge(&self, running: &mut Vec<u64>, other: &Vec<u64>) {
@@ -88,7 +95,8 @@ impl Challenge for Exact {
     }
 
     fn expect(planes: &[i8], tile: &Projection) -> u64 {
-        meet(planes, &tile.limbs)
+        let sums = meet(planes, &tile.limbs).into_iter().enumerate();
+        sums.fold(0, |z, (t, sum)| z.wrapping_add((sum as u64) << (16 * t)))
     }
 
     fn observe(
@@ -125,45 +133,76 @@ impl Projection {
 }
 
 widest! {
-    /// `u += x · planes`, element by element.
-    fn add_scaled(x: i32, planes: &[i8], u: &mut [u64]) => add_scaled_any;
+    /// `u += Σ_j x_j · column_j`, element by element; the columns lie `pitch` apart.
+    fn add_scaled(x: &[i32], planes: &[i8], pitch: usize, u: &mut [u64]) => add_scaled_any;
 }
 
 #[inline(always)]
-fn add_scaled_any(x: i32, planes: &[i8], u: &mut [u64]) {
-    assert!(planes.len() == u.len());
-    let x = i64::from(x);
-    for (u, &digit) in u.iter_mut().zip(planes) {
-        *u = u.wrapping_add((i64::from(digit) * x) as u64);
+fn add_scaled_any(x: &[i32], planes: &[i8], pitch: usize, u: &mut [u64]) {
+    assert!(x.is_empty() || planes.len() >= (x.len() - 1) * pitch + u.len());
+    let (blocks, rest) = u.as_chunks_mut::<BLOCK>();
+    let tail = blocks.len() * BLOCK;
+    for (b, u) in blocks.iter_mut().enumerate() {
+        let mut sums = *u;
+        for (j, &x) in x.iter().enumerate() {
+            // Of a constant length, so that the sums stay where they are.
+            add_one(x, &planes[j * pitch + b * BLOCK..].as_chunks::<BLOCK>().0[0], &mut sums);
+        }
+        *u = sums;
+    }
+    for (j, &x) in x.iter().enumerate() {
+        add_one(x, &planes[j * pitch + tail..], rest);
+    }
+}
+
+#[inline(always)]
+fn add_one(x: i32, digits: &[i8], u: &mut [u64]) {
+    for (u, &digit) in u.iter_mut().zip(digits) {
+        *u = u.wrapping_add((i64::from(digit) * i64::from(x)) as u64);
     }
 }
 
 widest! {
-    /// The inner product of digits and the numbers of which `limbs` holds the limbs.
-    fn meet(planes: &[i8], limbs: &[i16]) -> u64 => meet_any;
+    /// The inner products of digits and each of the limbs in `limbs`.
+    ///
+    /// They are put together elsewhere: where the compiler sees that no more than the lowest bits of
+    /// the last one count, it makes slow products of unsigned limbs.
+    #[inline(never)]
+    fn meet(planes: &[i8], limbs: &[i16]) -> [i64; LIMBS] => meet_any;
 }
 
 #[inline(always)]
-fn meet_any(planes: &[i8], limbs: &[i16]) -> u64 {
-    assert!(limbs.len() == LIMBS * planes.len());
-    let mut z = 0u64;
-    for start in (0..planes.len()).step_by(RUN) {
-        let digits = &planes[start..planes.len().min(start + RUN)];
-        // All limbs in one loop, in which a digit is widened once.
-        let of = |t: usize| &limbs[t * planes.len() + start..][..digits.len()];
-        let limbs = of(0).iter().zip(of(1)).zip(of(2)).zip(of(3));
-        let mut sums = [0i32; LIMBS];
-        for (&digit, (((&l0, &l1), &l2), &l3)) in digits.iter().zip(limbs) {
-            for (sum, limb) in sums.iter_mut().zip([l0, l1, l2, l3]) {
-                let product = i32::from(digit).wrapping_mul(i32::from(limb));
-                *sum = sum.wrapping_add(product);
-            }
-        }
-        for (t, &sum) in sums.iter().enumerate() {
-            z = z.wrapping_add((i64::from(sum) as u64) << (16 * t));
+fn meet_any(planes: &[i8], limbs: &[i16]) -> [i64; LIMBS] {
+    let len = planes.len();
+    assert!(limbs.len() == LIMBS * len);
+    let limbs = std::array::from_fn(|t| &limbs[t * len..][..len]);
+    let mut sums = [0; LIMBS];
+    let (digits, limbs) = add_runs::<RUN>(planes, limbs, &mut sums);
+    let (digits, limbs) = add_runs::<SHORT>(digits, limbs, &mut sums);
+    add_runs::<1>(digits, limbs, &mut sums);
+    sums
+}
+
+/// Adds the products of all whole runs; returns what is left. A constant length is what the compiler
+/// needs for products of pairs.
+#[inline(always)]
+fn add_runs<'a, const N: usize>(
+    digits: &'a [i8],
+    limbs: [&'a [i16]; LIMBS],
+    sums: &mut [i64; LIMBS],
+) -> (&'a [i8], [&'a [i16]; LIMBS]) {
+    let (runs, rest) = digits.as_chunks::<N>();
+    let split = limbs.map(|limbs| limbs.as_chunks::<N>());
+    for (i, digits) in runs.iter().enumerate() {
+        for (sum, (limbs, _)) in sums.iter_mut().zip(&split) {
+            let products = digits.iter().zip(&limbs[i]);
+            let run = products.fold(0i32, |run, (&digit, &limb)| {
+                run.wrapping_add(i32::from(digit).wrapping_mul(i32::from(limb)))
+            });
+            *sum += i64::from(run);
         }
     }
-    z
+    (rest, split.map(|(_, rest)| rest))
 }
 
 widest! {
@@ -243,7 +282,7 @@ mod tests {
             let challenge = Exact::draw(first + self.cols.len() + 2, self.scheme);
             let mut u = vec![0; self.scheme.planes() * self.pitch];
             for (j, col) in self.cols.iter().enumerate() {
-                challenge.add_column(first + j, col, &mut u);
+                challenge.add_columns(first + j..first + j + 1, col, 0, &mut u);
             }
             let v = challenge.combine(self.scheme, &u, self.pitch);
             let z = Exact::expect(&self.rows[i], &v);
@@ -336,31 +375,40 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_same_numbers() {
-        let digits: Vec<i8> = (0..1000).map(|i| (i * 37) as i8).collect();
-        let v: Vec<u64> = (0..1000u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
-        let mut plain = v.clone();
-        add_scaled_any(i32::MIN + 1, &digits, &mut plain);
-        let limbs = Projection::new(&v).limbs;
+        let digits: Vec<i8> = (0..1003).map(|i| (i * 37) as i8).collect();
+        let v: Vec<u64> = (0..1003u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let projection = Projection::new(&v);
+        let limbs = meet_any(&digits, &projection.limbs);
         let by_definition = digits
             .iter()
             .zip(&v)
             .fold(0u64, |sum, (&d, &v)| sum.wrapping_add((d as u64).wrapping_mul(v)));
-        assert_eq!(meet_any(&digits, &limbs), by_definition);
+        // Seven columns that overlap.
+        let (pitch, len) = (123, 250);
+        let weights: Vec<i32> = (0..7).map(|j| i32::MIN + 1 + j * 0x1357_9BDF).collect();
+        let scaled: Vec<u64> = (0..len)
+            .map(|l| {
+                let terms =
+                    (0..7).map(|j| i64::from(digits[j * pitch + l]) * i64::from(weights[j]));
+                v[l].wrapping_add(terms.sum::<i64>() as u64)
+            })
+            .collect();
         let x: Vec<i32> = v.iter().map(|v| *v as i32).collect();
         let row: Vec<i32> = v.iter().map(|v| (*v >> 32) as i32).collect();
         let before: Vec<i64> = v.iter().map(|v| *v as i64 >> 1).collect();
         let mut added = before.clone();
-        let projection = add_and_project_any(&x, &row, &mut added);
+        let sum = add_and_project_any(&x, &row, &mut added);
         let exact: i128 = x.iter().zip(&row).map(|(&x, &r)| i128::from(x) * i128::from(r)).sum();
-        assert_eq!(projection, exact as i64);
-        assert!((0..1000).all(|j| added[j] == before[j] + i64::from(row[j])));
+        assert_eq!(sum, exact as i64);
+        assert!((0..1003).all(|j| added[j] == before[j] + i64::from(row[j])));
         Width::each(|| {
-            let mut wide = v.clone();
-            add_scaled(i32::MIN + 1, &digits, &mut wide);
-            assert_eq!(wide, plain);
-            assert_eq!(meet(&digits, &limbs), by_definition);
+            let mut wide = v[..len].to_vec();
+            add_scaled(&weights, &digits, pitch, &mut wide);
+            assert_eq!(wide, scaled);
+            assert_eq!(meet(&digits, &projection.limbs), limbs);
+            assert_eq!(Exact::expect(&digits, &projection), by_definition);
             let mut wide = before.clone();
-            assert_eq!(add_and_project(&x, &row, &mut wide), projection);
+            assert_eq!(add_and_project(&x, &row, &mut wide), sum);
             assert_eq!(wide, added);
         });
     }

@@ -20,6 +20,7 @@ use super::scheme::Scheme;
 use std::collections::hash_map::RandomState;
 use std::fmt::Debug;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 /// The random numbers of one call, and what is done with them.
 pub trait Challenge: Sync + Debug {
@@ -38,8 +39,15 @@ pub trait Challenge: Sync + Debug {
     /// Takes `running` back to nothing, for lines of `len` bytes.
     fn start(&self, len: usize, running: &mut Self::Running);
 
-    /// Adds column `col` of B, as planes, to what the columns of its tile add up to.
-    fn add_column(&self, col: usize, planes: &[i8], running: &mut Self::Running);
+    /// Adds columns `cols` of B, as planes that lie `pitch` bytes apart, to what the columns of
+    /// their tile add up to.
+    fn add_columns(
+        &self,
+        cols: Range<usize>,
+        planes: &[i8],
+        pitch: usize,
+        running: &mut Self::Running,
+    );
 
     /// Adds what other columns of the same tile add up to.
     fn merge(&self, running: &mut Self::Running, other: &Self::Running);

@@ -27,6 +27,7 @@ use super::{Challenge, fill_random};
 use crate::npu::scheme::fp16::{self, MAX_HALVES};
 use crate::npu::scheme::{Group, Scheme};
 use crate::npu::widest::widest;
+use std::ops::Range;
 
 /// Columns of which one may have coarse sums: the first.
 const COARSE_STEP: usize = 16;
@@ -112,14 +113,17 @@ impl Challenge for Rounded {
         (running.norms, running.coarse) = ([0.0; MAX_HALVES], 0.0);
     }
 
-    fn add_column(&self, col: usize, planes: &[i8], running: &mut Running) {
-        let x = self.x[col];
-        add_scaled(x, planes, &mut running.u);
-        for (norm, plane) in running.norms.iter_mut().zip(split(planes, self.halves)) {
-            *norm += x.abs() * dot(plane, None).sqrt();
-        }
-        if col.is_multiple_of(COARSE_STEP) {
-            running.coarse += x.abs();
+    fn add_columns(&self, cols: Range<usize>, planes: &[i8], pitch: usize, running: &mut Running) {
+        let len = size_of::<u16>() * running.u.len();
+        for (j, col) in cols.enumerate() {
+            let (x, planes) = (self.x[col], &planes[j * pitch..][..len]);
+            add_scaled(x, planes, &mut running.u);
+            for (norm, plane) in running.norms.iter_mut().zip(split(planes, self.halves)) {
+                *norm += x.abs() * dot(plane, None).sqrt();
+            }
+            if col.is_multiple_of(COARSE_STEP) {
+                running.coarse += x.abs();
+            }
         }
     }
 
@@ -295,7 +299,7 @@ mod tests {
             challenge.start(self.scheme.bytes() * self.pitch, &mut other);
             for (j, col) in self.cols.iter().enumerate() {
                 let part = if j % 3 == 0 { &mut other } else { &mut running };
-                challenge.add_column(first + j, col, part);
+                challenge.add_columns(first + j..first + j + 1, col, 0, part);
             }
             challenge.merge(&mut running, &other);
             let tile = challenge.combine(self.scheme, &running, self.pitch);
