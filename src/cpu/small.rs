@@ -9,6 +9,7 @@ use super::kernel::{Kernels, MicroKernel};
 use super::path::has_contiguous_rows;
 use super::scratch::Scratch;
 use super::tile::{self, Place};
+use crate::mat::MatRef;
 use crate::problem::Gemm;
 use std::mem::MaybeUninit;
 
@@ -87,14 +88,19 @@ pub(super) fn tiny<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
 #[inline]
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    // Wrapping: the stride of a single column means nothing and may be anything.
-    let column_bytes = p.a.col_stride().wrapping_mul(size_of::<T>() as isize);
-    let is_aliased = column_bytes % ALIASED_BYTES as isize == 0;
-    if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && is_aliased) {
+    if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && are_aliased(&p.a)) {
         unpacked(kernel, p, scaling, depth);
     } else {
         packed(kernel, p, scaling, depth);
     }
+}
+
+/// Whether the columns share their places in the first cache.
+#[inline(always)]
+fn are_aliased<T>(a: &MatRef<'_, T>) -> bool {
+    // Wrapping: the stride of a single column means nothing and may be anything.
+    let bytes = a.col_stride().wrapping_mul(size_of::<T>() as isize);
+    bytes % ALIASED_BYTES as isize == 0
 }
 
 /// All tiles of C from A as it lies.
@@ -147,6 +153,8 @@ fn slabs<T: Kernels>(
     panel_of: impl Fn(*const T, isize, usize, usize) -> (*const T, isize),
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
+    // More columns of B than the cache has ways would push each other out.
+    let b_is_aliased = are_aliased(&p.b);
     let mut l = 0;
     loop {
         let depth = depth.min(k - l);
@@ -155,7 +163,7 @@ fn slabs<T: Kernels>(
             let rows = kernel.share_of_rows(m - i);
             let a = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
             let mut j = 0;
-            let most = kernel.columns(rows);
+            let most = if b_is_aliased { kernel.nr } else { kernel.columns(rows) };
             // A division takes as long as a column of a small tile.
             let mut left = if n <= most { 1 } else { n.div_ceil(most) };
             while j < n {
