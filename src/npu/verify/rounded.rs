@@ -361,6 +361,9 @@ mod tests {
         }
     }
 
+    /// Challenges that a fault is shown to.
+    const DRAWS: usize = 16;
+
     #[test]
     fn faults_are_seen() {
         let cols = 96;
@@ -369,13 +372,18 @@ mod tests {
         {
             let product = Product::new(scheme, 2, cols, k);
             let honest = product.results(1, 0);
-            let it = product.challenge(16, 1);
-            let error = 4.01 * it.1.slack as f32;
-            let seen = |what: &str, fault: &dyn Fn(&mut [f32])| {
+            let challenges: Vec<_> = (0..DRAWS).map(|_| product.challenge(16, 1)).collect();
+            let slack = challenges.iter().map(|it| it.1.slack).fold(0.0, f64::max);
+            let error = 4.01 * slack as f32;
+            let seen_by = |least: usize, what: &str, fault: &dyn Fn(&mut [f32])| {
                 let mut results = honest.clone();
                 fault(&mut results);
-                assert!(!product.pass(&it, 16, &results), "{what}, {} k = {k}", scheme.name);
+                let seen = challenges.iter().filter(|it| !product.pass(it, 16, &results)).count();
+                assert!(seen >= least, "{what}, {} k = {k}: {seen} of {DRAWS}", scheme.name);
             };
+            // Signs of x may make little of what is wrong with many entries.
+            let seen = |what: &str, fault: &dyn Fn(&mut [f32])| seen_by(DRAWS / 2, what, fault);
+            let always_seen = |what: &str, fault: &dyn Fn(&mut [f32])| seen_by(DRAWS, what, fault);
             for g in 0..scheme.groups.len() {
                 let group = g * cols..(g + 1) * cols;
                 seen("a lost row", &|it| it[group.clone()].fill(0.0));
@@ -385,9 +393,9 @@ mod tests {
                 for first in group.clone().step_by(16) {
                     seen("lost columns", &|it| it[first..first + 16].fill(0.0));
                     for wrong in [f32::NAN, f32::INFINITY, f32::MAX, f32::MIN] {
-                        seen("no sum", &|it| it[first] = wrong);
+                        always_seen("no sum", &|it| it[first] = wrong);
                     }
-                    seen("an error", &|it| it[first] += error / rho(g) as f32);
+                    always_seen("an error", &|it| it[first] += error / rho(g) as f32);
                 }
             }
             seen("the row above", &|it| it.copy_from_slice(&product.results(0, 0)));
