@@ -6,6 +6,7 @@
 /// loop, or in memory where registers run out, or to go from one to the next by additions that wait
 /// for each other. From a pointer that it knows nothing of it computes them where they are used.
 #[inline(always)]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written through it")]
 pub(super) fn apart<T>(mut p: *const T) -> *const T {
     // SAFETY: there is no instruction, only a comment.
     unsafe {
