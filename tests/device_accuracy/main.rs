@@ -9,6 +9,7 @@ mod call;
 mod certificate;
 #[path = "../common/mod.rs"]
 mod common;
+mod cover;
 mod element;
 mod families;
 mod grades;

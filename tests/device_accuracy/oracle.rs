@@ -76,7 +76,15 @@ impl Scheme {
         let precision = if T::DOUBLE { 53 } else { 24 };
         let proofs = |line: &Line| Proof::new(self, line);
         let rows: Vec<Proof> = (0..it.m).map(|i| proofs(&self.row(it, i))).collect();
-        let cols: Vec<_> = (0..it.n).map(|j| self.col(it, j).each_ref().map(proofs)).collect();
+        let cols: Vec<_> = (0..it.n)
+            .map(|j| {
+                let mut col = self.col(it, j).each_ref().map(proofs);
+                if T::COMPLEX {
+                    Proof::share_roots(&mut col);
+                }
+                col
+            })
+            .collect();
         let is_doubtful = |row: &Proof, col: &Proof| {
             let error = self.error(row, col);
             let overlap: u64 = row.leading.iter().zip(&col.leading).map(|(a, b)| a * b).sum();
@@ -235,6 +243,15 @@ struct Proof {
 }
 
 impl Proof {
+    /// The lines of a complex column differ in the digits of negative numbers; the greater norm of
+    /// each plane stands for both.
+    fn share_roots([one, other]: &mut [Proof; 2]) {
+        for (one, other) in one.roots.iter_mut().zip(&mut other.roots) {
+            let greater = (*one).max(*other);
+            (*one, *other) = (greater, greater);
+        }
+    }
+
     fn new(scheme: Scheme, line: &Line) -> Proof {
         let max = greatest(&line.elements);
         let lambda = match scheme {
