@@ -4,10 +4,14 @@
 //! asks for as much as its vectors will hold in one piece, gives it back, and leaves the product
 //! to the CPU, which needs much less, when it is refused. Another thread may take the memory in
 //! between: this is for processes with a limit, not for the last byte of a machine.
+//!
+//! It asks the kernel, not the allocator: what glibc has free in the heap of the calling thread does
+//! not serve the helpers, which under a limit have no heap of their own and map every vector.
 
 use super::doubts::Doubts;
 use super::transpose::STRIP;
 use crate::npu::scheme::{Element, Scheme};
+use memmap2::MmapOptions;
 
 /// What small things need together: commands, lists of blocks, log lines.
 const SMALL_THINGS: usize = 1 << 20;
@@ -34,7 +38,7 @@ pub fn is_there<T: Element>(
 ) -> bool {
     let needed = |scheme: &&Scheme| needed(scheme.shape::<T>(shape), scheme, col_align, threads);
     let bytes = schemes.iter().map(needed).max();
-    Vec::<u8>::new().try_reserve_exact(mapped + bytes.unwrap_or(0)).is_ok()
+    MmapOptions::new().len(mapped + bytes.unwrap_or(0)).map_anon().is_ok()
 }
 
 /// A generous estimate, for integer products of m × n × k. What grows with the sum is scratch of

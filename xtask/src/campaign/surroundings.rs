@@ -12,7 +12,21 @@ const LIMIT: Duration = Duration::from_secs(60);
 const MISSING: [(&str, &[&str]); 8] = [
     ("descriptors", &["3", "4", "5", "6", "8"]),
     // Bytes beside what is in use before the first product.
-    ("memory", &["0", "200000", "1000000", "4000000", "12000000", "40000000", "150000000"]),
+    (
+        "memory",
+        &[
+            "0",
+            "200000",
+            "1000000",
+            "4000000",
+            "8000000",
+            "10000000",
+            "12000000",
+            "16000000",
+            "40000000",
+            "150000000",
+        ],
+    ),
     ("threads", &[""]),
     ("cpus", &[""]),
     ("ioctl", &[""]),
