@@ -73,7 +73,8 @@ impl Path {
             return Path::Dots;
         }
         let elements = m.saturating_mul(k);
-        if m.min(n) > FEW_LINES && elements.saturating_mul(n) > SMALL {
+        let is_large = m.max(n) > kernel.blocking.in_place && elements.saturating_mul(n) > SMALL;
+        if m.min(n) > FEW_LINES && is_large {
             return Path::Blocks;
         }
         let bytes = elements.saturating_mul(size_of::<T>());
