@@ -23,8 +23,8 @@ pub(super) trait Turn {
     const SIDE_BYTES: usize;
 
     /// Writes a square to `dst` with its lines as columns: element l of line w, at
-    /// `src + w·across + l`, goes to `dst + l·step + w`. Of the lines only the first `lines`
-    /// exist; what stands in the place of the others means nothing.
+    /// `src + w·across + l`, goes to `dst + l·step + w`, whole rows in the order of l. Of the lines
+    /// only the first `lines` exist; what stands in the place of the others means nothing.
     ///
     /// # Safety
     /// The CPU has the instruction set; 1 ≤ `lines` ≤ the side of the square; all elements of
@@ -102,18 +102,18 @@ unsafe fn pack_turned<T: Scalar, I: Turn, const W: usize>(
 ) {
     let side = side::<T, I>();
     let whole = k - k % side;
-    // SAFETY: squares lie below `whole` ≤ k and begin below `lines`. Those that would reach into
-    // the next row of the panel go to a place of their own first, which is large enough for every
-    // instruction set.
+    // SAFETY: squares lie below `whole` ≤ k and begin below `lines`. Those that reach into the next row
+    // of the panel come before all of that row, and a last row with none after it goes to a place of
+    // its own first, which is large enough for every instruction set.
     unsafe {
         for l in (0..whole).step_by(side) {
-            for first in (0..lines).step_by(side) {
+            for first in (0..lines).step_by(side).rev() {
                 let src = apart(src.offset(first as isize * across + l as isize));
                 let dst = dst.add(l * W + first);
                 let lines = side.min(lines - first);
                 if lines == side {
                     I::turn(src, across, side, dst, W);
-                } else if first + side <= W {
+                } else if first + side <= W || l + side < k {
                     I::turn(src, across, lines, dst, W);
                 } else {
                     let mut square = [T::ZERO; SQUARE];
