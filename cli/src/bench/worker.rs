@@ -45,6 +45,14 @@ impl Worker {
         for name in THREADS {
             command.env(name, threads.to_string());
         }
+        // What a library needs often lies beside it, where the loader does not look.
+        if let Some(folder) = library.parent() {
+            let mut folders = vec![folder.to_owned()];
+            let others = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+            folders.extend(std::env::split_paths(&others).filter(|path| *path != Path::new("")));
+            let folders = std::env::join_paths(folders).map_err(io::Error::other)?;
+            command.env("LD_LIBRARY_PATH", folders);
+        }
         // Only the CPU path is measured, whatever this machine has.
         command.env("NPUBLAS_DEVICE", "none");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
