@@ -2,6 +2,7 @@
 
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
+use super::pack;
 use super::scratch::Scratch;
 use super::small;
 use super::tile::{self, Place};
@@ -34,7 +35,8 @@ fn five_loops<T: Kernels>(
             // SAFETY: the block is readable, and the memory for B holds KC × NC elements in
             // whole panels.
             unsafe {
-                (kernel.pack_b)(b.ptr(), b.col_stride(), b.row_stride(), nc, kc, blocks.b);
+                let strides = (b.col_stride(), b.row_stride());
+                pack::panels((kernel.pack_b, kernel.nr), b.ptr(), strides, (nc, kc), blocks.b);
             }
             // LOOP 3: rows of C and A, MC at a time.
             for ic in (0..m).step_by(blocks.mc) {
@@ -42,7 +44,8 @@ fn five_loops<T: Kernels>(
                 let a = p.a.block(ic, pc, mc, kc);
                 // SAFETY: likewise for MC × KC elements of A.
                 unsafe {
-                    (kernel.pack_a)(a.ptr(), a.row_stride(), a.col_stride(), mc, kc, blocks.a);
+                    let strides = (a.row_stride(), a.col_stride());
+                    pack::panels((kernel.pack_a, kernel.mr), a.ptr(), strides, (mc, kc), blocks.a);
                 }
                 let c = p.c.block(ic, jc, mc, nc);
                 let block = Place {

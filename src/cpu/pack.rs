@@ -5,16 +5,18 @@
 //! What stands in the places of lines missing from the last panel means nothing: the kernels for the
 //! edges do not read them. Nothing is added along k either: a zero there would turn an infinity on the
 //! other side into a NaN.
+//!
+//! The functions of a family pack one panel: products of a few tiles, which pack no more, are counted
+//! in nanoseconds.
 
 use super::apart::apart;
 use crate::scalar::Scalar;
 
-/// Packs `lines` lines of `k` elements into panels: `(src, across, along, lines, k, dst)`, with
-/// element l of line w at `src + w·across + l·along`.
+/// Packs `lines` lines of `k` elements, no more than a panel has, into one: `(src, across, along,
+/// lines, k, dst)`, with element l of line w at `src + w·across + l·along`.
 ///
 /// # Safety
-/// These elements are readable, and `dst` is writable for `k` times `lines` rounded up to whole
-/// panels, without overlap.
+/// These elements are readable, and `dst` is writable for a panel of length `k`, without overlap.
 pub(super) type Pack<T> = unsafe fn(*const T, isize, isize, usize, usize, *mut T);
 
 /// How an instruction set turns a square of elements, of whatever type: by their size alone.
@@ -37,12 +39,34 @@ const fn side<T, I: Turn>() -> usize {
     if I::SIDE_BYTES > size_of::<T>() { I::SIDE_BYTES / size_of::<T>() } else { 1 }
 }
 
-/// [`Pack`] into panels of W lines.
+/// Packs any number of lines into panels of `width`, one after another, with the function for one;
+/// otherwise as [`Pack`].
+///
+/// # Safety
+/// As for [`Pack`], with `dst` writable for `k` times `lines` rounded up to whole panels.
+pub(super) unsafe fn panels<T>(
+    (pack, width): (Pack<T>, usize),
+    src: *const T,
+    (across, along): (isize, isize),
+    (lines, k): (usize, usize),
+    dst: *mut T,
+) {
+    for first in (0..lines).step_by(width) {
+        // SAFETY: the caller vouches for every line below `lines`, and for panels of width·k
+        // elements one after another.
+        unsafe {
+            let src = src.offset(first as isize * across);
+            pack(src, across, along, width.min(lines - first), k, dst.add(first * k));
+        }
+    }
+}
+
+/// [`Pack`] for panels of W lines.
 ///
 /// # Safety
 /// As for [`Pack`], and the CPU has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn pack<T: Scalar, I: Turn, const W: usize>(
+pub(super) unsafe fn panel<T: Scalar, I: Turn, const W: usize>(
     src: *const T,
     across: isize,
     along: isize,
@@ -50,20 +74,14 @@ pub(super) unsafe fn pack<T: Scalar, I: Turn, const W: usize>(
     k: usize,
     dst: *mut T,
 ) {
-    for first in (0..lines).step_by(W) {
-        // SAFETY: the caller vouches for every line below `lines`, and for panels of W·k
-        // elements one after another.
-        unsafe {
-            let src = src.offset(first as isize * across);
-            let dst = dst.add(first * k);
-            let lines = W.min(lines - first);
-            if along == 1 && across != 1 {
-                pack_turned::<T, I, W>(src, across, lines, k, dst);
-            } else if across == 1 && lines == W {
-                pack_contiguous::<T, W>(src, along, k, dst);
-            } else {
-                pack_strided::<T, W>(src, across, along, lines, k, dst);
-            }
+    // SAFETY: the caller's promises.
+    unsafe {
+        if along == 1 && across != 1 {
+            pack_turned::<T, I, W>(src, across, lines, k, dst);
+        } else if across == 1 && lines == W {
+            pack_contiguous::<T, W>(src, along, k, dst);
+        } else {
+            pack_strided::<T, W>(src, across, along, lines, k, dst);
         }
     }
 }
@@ -175,21 +193,22 @@ mod tests {
         let padded = lines.next_multiple_of(width) * k;
         let first = 12_000;
         let source: Vec<T> = (0..2 * first).map(|i| number(i + 1)).collect();
-        let mut panels = vec![guard; padded + width];
+        let mut packed = vec![guard; padded + width];
         // SAFETY: no line goes further than `first` from the middle of `source`, and the tests
         // take functions of families that run here.
         unsafe {
-            pack(source.as_ptr().add(first), across, along, lines, k, panels.as_mut_ptr());
+            let (src, dst) = (source.as_ptr().add(first), packed.as_mut_ptr());
+            panels((pack, width), src, (across, along), (lines, k), dst);
         }
         for line in 0..lines {
             for l in 0..k {
                 let from = first as isize + line as isize * across + l as isize * along;
                 let expected = source[from as usize];
                 let at = line / width * width * k + l * width + line % width;
-                assert_eq!(panels[at], expected, "line {line}, {l} of {lines} by {k}, {width}");
+                assert_eq!(packed[at], expected, "line {line}, {l} of {lines} by {k}, {width}");
             }
         }
-        assert!(panels[padded..].iter().all(|&x| x == guard), "written behind the last panel");
+        assert!(packed[padded..].iter().all(|&x| x == guard), "written behind the last panel");
     }
 
     fn panels_hold_every_line<T: Kernels>(number: fn(usize) -> T) {

@@ -148,7 +148,7 @@ fn complex<R: Scalar>(
 
 /// An instruction set: compiles the bodies of the micro-kernels and of packing for it.
 trait Isa: Turn {
-    /// [`super::pack::pack`] with the instruction set enabled.
+    /// [`super::pack::panel`] with the instruction set enabled.
     ///
     /// # Safety
     /// As for [`Pack`], and the CPU has the instruction set.
@@ -200,9 +200,9 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) lanes_log2: u32,
     /// Sizes of the blocks.
     pub(super) blocking: Blocking,
-    /// Packs panels of `mr` rows of A.
+    /// Packs a panel of `mr` rows of A.
     pub(super) pack_a: Pack<T>,
-    /// Packs panels of `nr` columns of B.
+    /// Packs a panel of `nr` columns of B.
     pub(super) pack_b: Pack<T>,
     /// A full tile from packed panels.
     pub(super) full: Micro<T>,

@@ -42,7 +42,7 @@ impl Isa for Neon {
         dst: *mut T,
     ) {
         // SAFETY: the caller's promises.
-        unsafe { pack::pack::<T, Self, W>(src, across, along, lines, k, dst) }
+        unsafe { pack::panel::<T, Self, W>(src, across, along, lines, k, dst) }
     }
 
     #[target_feature(enable = "neon")]

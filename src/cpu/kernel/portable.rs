@@ -34,7 +34,7 @@ impl Isa for Portable {
         dst: *mut T,
     ) {
         // SAFETY: the caller's promises.
-        unsafe { pack::pack::<T, Self, W>(src, across, along, lines, k, dst) }
+        unsafe { pack::panel::<T, Self, W>(src, across, along, lines, k, dst) }
     }
 
     unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
