@@ -15,12 +15,21 @@ const FEW_LINES: usize = 16;
 /// Most multiplications of a small product.
 const SMALL: usize = 100 * 100 * 100;
 
-/// From so many bytes of A on it is read in long streams: by columns of C, of which every one
-/// takes memory traffic of its own where C is updated often.
-const FAR_BYTES: [(usize, usize); 2] = [(2, 1 << 19), (FEW_LINES, 8 << 20)];
+/// From so many bytes of A on, which is more than the first caches hold, it is read in place by
+/// kernels that ask for it ahead of time, ...
+const FAR_BYTES: usize = 1 << 19;
 
-/// Columns of A that are read side by side then: as many as a CPU's prefetchers follow.
-const STREAMS: usize = 16;
+/// ... up to so many columns of C.
+const FAR_COLS: usize = 32;
+
+/// With so few columns, or half as many of complex numbers, and more bytes than this, all there is
+/// to do is to read A: in long streams then, by columns of C, of which every one takes memory
+/// traffic of its own where C is updated often.
+const STREAM_BYTES: [(usize, usize); 2] = [(2, FAR_BYTES), (4, 8 << 20)];
+
+/// Columns of A that are read side by side then: as many as a CPU's prefetchers follow, and as
+/// lines at equal places fit the first cache.
+const STREAMS: usize = 8;
 
 /// Shortest sum that is taken as a dot product.
 const DOT: usize = 32;
@@ -35,6 +44,8 @@ pub(super) enum Path {
     Dots,
     /// B is read where it lies, and the sum is cut into steps of this length.
     Small(usize),
+    /// A and B are read where they lie, A from afar, and the sum is cut into such steps.
+    Stream(usize),
     /// The five loops over packed blocks.
     Blocks,
 }
@@ -73,14 +84,16 @@ impl Path {
             return Path::Dots;
         }
         let elements = m.saturating_mul(k);
+        let bytes = elements.saturating_mul(size_of::<T>());
+        if n <= FAR_COLS && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
+            let parts = if T::COMPLEX { 2 } else { 1 };
+            let is_long = |&(cols, far): &(usize, usize)| n * parts <= cols && bytes > far;
+            let in_streams = STREAM_BYTES.iter().any(is_long);
+            return Path::Stream(if in_streams { STREAMS } else { kernel.blocking.kc });
+        }
         let is_large = m.max(n) > kernel.blocking.in_place && elements.saturating_mul(n) > SMALL;
         if m.min(n) > FEW_LINES && is_large {
-            return Path::Blocks;
-        }
-        let bytes = elements.saturating_mul(size_of::<T>());
-        let is_far = FAR_BYTES.iter().any(|&(cols, far)| n <= cols && bytes > far);
-        if is_far && has_contiguous_rows(&p.a) {
-            Path::Small(STREAMS)
+            Path::Blocks
         } else {
             Path::Small(kernel.blocking.kc)
         }
@@ -91,6 +104,7 @@ impl Path {
     pub(super) fn run<T: Kernels>(self, kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
         match self {
             Path::Small(depth) => small::gemm(kernel, p, depth),
+            Path::Stream(depth) => small::stream(kernel, p, depth),
             Path::Blocks => blocks::gemm(kernel, p),
             Path::Dots => dots::gemm(kernel, p),
         }

@@ -4,7 +4,7 @@
 //! push each other out of the cache, one panel at a time is packed: into a buffer on the stack
 //! when the sum is short.
 
-use super::kernel::micro::{Operands, Scaling};
+use super::kernel::micro::{Micro, Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
 use super::path::has_contiguous_rows;
 use super::scratch::Scratch;
@@ -80,7 +80,8 @@ pub(super) fn tiny<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
     // SAFETY: A is a panel of at most MR rows and TINY columns, for which there is room.
     unsafe { (kernel.pack_a)(p.a.ptr(), p.a.row_stride(), p.a.col_stride(), m, k, panel) };
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    tile(kernel, &mut p, &scaling, (0, 0, 0), (m, n, k), (panel, kernel.mr as isize));
+    let part = kernel.part(m, n);
+    tile(part, &mut p, &scaling, (0, 0, 0), (m, n, k), (panel, kernel.mr as isize));
 }
 
 /// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;
@@ -110,7 +111,14 @@ fn unpacked<T: Kernels>(
     scaling: Scaling<T>,
     depth: usize,
 ) {
-    slabs(kernel, p, scaling, depth, |a, a_cs, _, _| (a, a_cs));
+    slabs(kernel, p, scaling, depth, MicroKernel::part, |a, a_cs, _, _| (a, a_cs));
+}
+
+/// Computes the problem from A and B as they lie, the sum cut into steps of `depth`. The rows of A
+/// are contiguous, and it is in none of the first caches.
+pub(super) fn stream<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
+    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    slabs(kernel, p, scaling, depth, MicroKernel::far_part, |a, a_cs, _, _| (a, a_cs));
 }
 
 /// All tiles of C from panels of A, packed one at a time.
@@ -130,7 +138,7 @@ fn packed<T: Kernels>(
         None => (on_stack.0.as_mut_ptr().cast(), depth.min(PANEL_BYTES / line)),
     };
     let a_rs = p.a.row_stride();
-    slabs(kernel, p, scaling, depth, |a, a_cs, rows, k| {
+    slabs(kernel, p, scaling, depth, MicroKernel::part, |a, a_cs, rows, k| {
         // SAFETY: `slabs` passes `rows ≤ MR` existing rows and k existing columns of A, and k is
         // short enough for the panel.
         unsafe { (kernel.pack_a)(a, a_rs, a_cs, rows, k, panel) };
@@ -141,8 +149,8 @@ fn packed<T: Kernels>(
     }
 }
 
-/// All tiles of C, for one slab of at most `depth` columns of A after another. `panel_of` gives
-/// each panel of A contiguous rows: from its first element, column stride, rows and columns it
+/// All tiles of C, for one slab of at most `depth` columns of A after another. `part` chooses the
+/// kernel for some rows and columns. `panel_of` gives each panel of A contiguous rows: from its first element, column stride, rows and columns it
 /// makes the first element and the column stride to use.
 #[inline(always)]
 fn slabs<T: Kernels>(
@@ -150,6 +158,7 @@ fn slabs<T: Kernels>(
     p: &mut Gemm<'_, T>,
     mut scaling: Scaling<T>,
     depth: usize,
+    part: impl Fn(&MicroKernel<T>, usize, usize) -> Micro<T>,
     panel_of: impl Fn(*const T, isize, usize, usize) -> (*const T, isize),
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
@@ -169,7 +178,7 @@ fn slabs<T: Kernels>(
             while j < n {
                 // As even as possible: a tile of one column would keep the pipeline waiting.
                 let cols = if left == 1 { n - j } else { (n - j).div_ceil(left) };
-                tile(kernel, p, &scaling, (i, j, l), (rows, cols, depth), a);
+                tile(part(kernel, rows, cols), p, &scaling, (i, j, l), (rows, cols, depth), a);
                 j += cols;
                 left -= 1;
             }
@@ -186,7 +195,7 @@ fn slabs<T: Kernels>(
 /// The tile of C at (i, j), for the part of the sum from l on.
 #[inline(always)]
 fn tile<T: Kernels>(
-    kernel: &MicroKernel<T>,
+    kernel: Micro<T>,
     p: &mut Gemm<'_, T>,
     scaling: &Scaling<T>,
     (i, j, l): (usize, usize, usize),
@@ -202,5 +211,5 @@ fn tile<T: Kernels>(
     // SAFETY: the operands lie inside the views, or in the panel that was just packed; so does
     // the tile. C overlaps neither A nor B, for it is borrowed alone. The kernel's family runs
     // here, or it would not have been chosen.
-    unsafe { tile::update(kernel.part(rows, cols), &operands, scaling, &place) };
+    unsafe { tile::update(kernel, &operands, scaling, &place) };
 }

@@ -5,7 +5,7 @@
 //! least.
 
 use super::dot;
-use super::micro::{self, Operands, Scaling};
+use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
@@ -46,7 +46,7 @@ impl Isa for Avx2 {
     }
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+    unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
         c: *mut T,
@@ -54,9 +54,10 @@ impl Isa for Avx2 {
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
+        R: Reading,
     {
         // SAFETY: the caller's promises.
-        unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+        unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -212,6 +213,11 @@ impl Vector for F32x8 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn prefetch_far(p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn mask(lanes: usize) -> First {
         // SAFETY: see `zero`.
         let mask = unsafe {
@@ -301,6 +307,11 @@ impl Vector for F64x4 {
     unsafe fn prefetch(p: *const f64) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch_far(p: *const f64) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn mask(lanes: usize) -> First {

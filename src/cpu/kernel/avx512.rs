@@ -7,7 +7,7 @@
 
 use super::avx2::Avx2;
 use super::dot;
-use super::micro::{self, Operands, Scaling};
+use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
@@ -48,7 +48,7 @@ impl Isa for Avx512 {
     }
 
     #[target_feature(enable = "avx512f,avx512vl")]
-    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+    unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
         c: *mut T,
@@ -56,9 +56,10 @@ impl Isa for Avx512 {
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
+        R: Reading,
     {
         // SAFETY: the caller's promises.
-        unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+        unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
     #[target_feature(enable = "avx512f,avx512vl")]
@@ -138,6 +139,11 @@ macro_rules! vectors {
             unsafe fn prefetch(p: *const $real) {
                 // SAFETY: a prefetch never faults.
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch_far(p: *const $real) {
+                // SAFETY: a prefetch never faults.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
             }
             #[inline(always)]
             unsafe fn mask(lanes: usize) -> $mask {

@@ -71,20 +71,42 @@ pub(crate) struct Scaling<T> {
 /// and the strides are ignored.
 pub(crate) type Micro<T> = unsafe fn(&Operands<T>, &Scaling<T>, *mut T, isize);
 
+/// How a micro-kernel reads its operands.
+pub(crate) trait Reading {
+    /// From packed panels, whose strides are known when this compiles.
+    const PACKED: bool = false;
+    /// No row is missing from the tile.
+    const FULL: bool = false;
+    /// A is far away: its rows after the tile are asked for.
+    const AHEAD: bool = false;
+}
+
+/// From full packed panels.
+pub(crate) struct Panels;
+impl Reading for Panels {
+    const PACKED: bool = true;
+    const FULL: bool = true;
+}
+
+/// From where they lie, rows missing or not.
+pub(crate) struct InPlace;
+impl Reading for InPlace {}
+
+/// From where they lie, for tile under tile of a matrix that is not in the first caches. Columns of
+/// A are often pages apart: the CPU's own prefetchers see a few lines of each and learn nothing.
+pub(crate) struct Streams;
+impl Reading for Streams {
+    const FULL: bool = true;
+    const AHEAD: bool = true;
+}
+
 /// The body of every micro-kernel: MV vectors of rows, NC columns, P parts of a number (1 real,
-/// 2 complex). With `PACKED` the strides are those of full panels, known when this compiles.
+/// 2 complex).
 ///
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
-pub(crate) unsafe fn micro<
-    T,
-    V,
-    const MV: usize,
-    const P: usize,
-    const NC: usize,
-    const PACKED: bool,
->(
+pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
     x: &Operands<T>,
     scaling: &Scaling<T>,
     c: *mut T,
@@ -92,19 +114,20 @@ pub(crate) unsafe fn micro<
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
+    R: Reading,
 {
     const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
     // SAFETY: the caller's promises are those of both functions.
     unsafe {
         // C is wanted only after the sum, and is rarely in the first cache by then.
-        if PACKED {
+        if R::PACKED {
             for j in 0..NC {
                 V::prefetch(c.wrapping_offset(j as isize * ld).cast());
             }
         }
-        let mask = V::mask(if PACKED { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
-        let acc = accumulate::<T, V, MV, P, NC, PACKED>(x, mask);
-        finish::<T, V, MV, P, NC, PACKED>(acc, scaling, c, ld, mask);
+        let mask = V::mask(if R::FULL { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
+        let acc = accumulate::<T, V, R, MV, P, NC>(x, mask);
+        finish::<T, V, R, MV, P, NC>(acc, scaling, c, ld, mask);
     }
 }
 
@@ -114,17 +137,18 @@ pub(crate) unsafe fn micro<
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
-unsafe fn accumulate<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
     x: &Operands<T>,
     mask: V::Mask,
 ) -> [[[V; MV]; P]; NC]
 where
     T: Kernels,
     V: Vector<Real = T::Real>,
+    R: Reading,
 {
     let parts = P as isize;
     // Wrapping, because the stride of a single row or column means nothing and may be anything.
-    let (a_cs, b_rs, b_cs) = if PACKED {
+    let (a_cs, b_rs, b_cs) = if R::PACKED {
         ((MV * V::LANES) as isize, NC as isize * parts, parts)
     } else {
         (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
@@ -132,12 +156,13 @@ where
     let mut a: *const T::Real = x.a.cast();
     // One pointer for all columns, or one for every GROUP of them. Going from column to column
     // would take longer than to multiply where there are few rows.
-    let group = if PACKED { NC } else { GROUP };
+    let group = if R::PACKED { NC } else { GROUP };
     let groups = NC.div_ceil(group);
     let mut b: [*const T::Real; MAX_GROUPS] = [x.b.cast(); MAX_GROUPS];
     for g in 1..groups {
         b[g] = apart(b[0].wrapping_offset((g * group) as isize * b_cs));
     }
+    let ahead = LINE_BYTES * (LINES_AHEAD / x.k.max(1)).clamp(FEWEST_AHEAD, MOST_AHEAD);
     // SAFETY: the caller vouches for the instruction set, and for the memory of the k columns of
     // A and the k rows of B that `a` and `b` walk along. They step by wrapping arithmetic, for
     // the step behind the last one may leave the matrix. Of the last vector of A only the rows
@@ -149,7 +174,12 @@ where
             for i in 0..MV {
                 let at = a.add(i * V::LANES);
                 column[i] =
-                    if PACKED || i + 1 < MV { V::load(at) } else { V::load_masked(at, mask) };
+                    if R::FULL || i + 1 < MV { V::load(at) } else { V::load_masked(at, mask) };
+            }
+            if R::AHEAD {
+                for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
+                    V::prefetch_far(a.wrapping_byte_add(ahead + i * size_of::<V>()));
+                }
             }
             for j in 0..NC {
                 for p in 0..P {
@@ -169,6 +199,16 @@ where
     }
 }
 
+/// A line of the cache.
+const LINE_BYTES: usize = 64;
+
+/// How many lines of A are asked for before they are wanted, in all of its k columns together...
+const LINES_AHEAD: usize = 256;
+
+/// ... and in a single column: a few tiles, and less than a page.
+const FEWEST_AHEAD: usize = 8;
+const MOST_AHEAD: usize = 32;
+
 /// Columns of B to a pointer: an address may hold the stride once, twice and, with a register for
 /// it, three times.
 const GROUP: usize = 4;
@@ -181,7 +221,7 @@ const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
-unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+unsafe fn finish<T, V, R, const MV: usize, const P: usize, const NC: usize>(
     acc: [[[V; MV]; P]; NC],
     scaling: &Scaling<T>,
     c: *mut T,
@@ -190,6 +230,7 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize, const P
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
+    R: Reading,
 {
     // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
     // columns of C, which are read only where β ≠ 0.
@@ -212,7 +253,7 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize, const P
             }
         }
         let column = |j: usize| c.wrapping_offset(j as isize * ld).cast::<T::Real>();
-        let is_whole = |i: usize| PACKED || i + 1 < MV;
+        let is_whole = |i: usize| R::FULL || i + 1 < MV;
         if scaling.beta != T::ZERO {
             for j in 0..NC {
                 for i in 0..MV {

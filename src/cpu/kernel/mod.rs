@@ -7,7 +7,7 @@ use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
 use dot::Dot;
-use micro::{Micro, Operands, Scaling};
+use micro::{InPlace, Micro, Operands, Panels, Reading, Scaling, Streams};
 use num_complex::Complex;
 use vector::Vector;
 
@@ -165,14 +165,15 @@ trait Isa: Turn {
     ///
     /// # Safety
     /// As for [`Micro`].
-    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+    unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
         c: *mut T,
         ld: isize,
     ) where
         T: Kernels,
-        V: Vector<Real = T::Real>;
+        V: Vector<Real = T::Real>,
+        R: Reading;
 
     /// [`dot::dot`] with the instruction set enabled.
     ///
@@ -206,6 +207,8 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) pack_b: Pack<T>,
     /// A full tile from packed panels.
     pub(super) full: Micro<T>,
+    /// `stream[c - 1]`: MR rows, c ≤ NR columns, operands of any strides, of which A is far away.
+    stream: [Micro<T>; MAX_COLUMNS],
     /// Dot products of one row, and of [`dot::ROWS`].
     pub(super) dot: [Dot<T>; 2],
     /// `part[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides.
@@ -250,7 +253,7 @@ impl<T: Kernels> MicroKernel<T> {
             v += 1;
         }
         // Places after MV are never asked for.
-        let whole = parts::<T, I, V, MV, P>(NR);
+        let whole = parts::<T, I, V, InPlace, MV, P>(NR);
         MicroKernel {
             mr: MR,
             nr: NR,
@@ -258,16 +261,17 @@ impl<T: Kernels> MicroKernel<T> {
             blocking,
             pack_a: I::pack::<T, MR>,
             pack_b: I::pack::<T, NR>,
-            full: I::micro::<T, V, MV, P, NR, true>,
+            full: I::micro::<T, V, Panels, MV, P, NR>,
+            stream: parts::<T, I, V, Streams, MV, P>(NR),
             dot: [I::dot::<T, V, P, 1, 4>, I::dot::<T, V, P, { dot::ROWS }, 2>],
             part: [
-                if MV > 1 { parts::<T, I, V, 1, P>(columns[0]) } else { whole },
-                if MV > 2 { parts::<T, I, V, 2, P>(columns[1]) } else { whole },
-                if MV > 3 { parts::<T, I, V, 3, P>(columns[2]) } else { whole },
+                if MV > 1 { parts::<T, I, V, InPlace, 1, P>(columns[0]) } else { whole },
+                if MV > 2 { parts::<T, I, V, InPlace, 2, P>(columns[1]) } else { whole },
+                if MV > 3 { parts::<T, I, V, InPlace, 3, P>(columns[2]) } else { whole },
                 whole,
             ],
             columns,
-            narrow: parts::<T, I, H, 1, P>(columns[0]),
+            narrow: parts::<T, I, H, InPlace, 1, P>(columns[0]),
             narrow_rows: H::LANES / P,
         }
     }
@@ -311,33 +315,42 @@ impl<T: Kernels> MicroKernel<T> {
         }
         self.part[(rows - 1) >> self.lanes_log2][cols - 1]
     }
+
+    /// The same for an A that is far away: a full tile asks for its next rows meanwhile.
+    #[inline(always)]
+    pub(super) fn far_part(&self, rows: usize, cols: usize) -> Micro<T> {
+        if rows == self.mr { self.stream[cols - 1] } else { self.part(rows, cols) }
+    }
 }
 
 /// The kernels of MV vectors and 1, 2 … `columns` columns; the places after these are never asked
 /// for, and nothing is compiled for them.
-const fn parts<T, I, V, const MV: usize, const P: usize>(columns: usize) -> [Micro<T>; MAX_COLUMNS]
+const fn parts<T, I, V, R, const MV: usize, const P: usize>(
+    columns: usize,
+) -> [Micro<T>; MAX_COLUMNS]
 where
     T: Kernels,
     I: Isa,
     V: Vector<Real = T::Real>,
+    R: Reading,
 {
     let all: [Micro<T>; MAX_COLUMNS] = [
-        I::micro::<T, V, MV, P, 1, false>,
-        I::micro::<T, V, MV, P, 2, false>,
-        I::micro::<T, V, MV, P, 3, false>,
-        I::micro::<T, V, MV, P, 4, false>,
-        I::micro::<T, V, MV, P, 5, false>,
-        I::micro::<T, V, MV, P, 6, false>,
-        I::micro::<T, V, MV, P, 7, false>,
-        I::micro::<T, V, MV, P, 8, false>,
-        I::micro::<T, V, MV, P, 9, false>,
-        I::micro::<T, V, MV, P, 10, false>,
-        I::micro::<T, V, MV, P, 11, false>,
-        I::micro::<T, V, MV, P, 12, false>,
-        I::micro::<T, V, MV, P, 13, false>,
-        I::micro::<T, V, MV, P, 14, false>,
-        I::micro::<T, V, MV, P, 15, false>,
-        I::micro::<T, V, MV, P, 16, false>,
+        I::micro::<T, V, R, MV, P, 1>,
+        I::micro::<T, V, R, MV, P, 2>,
+        I::micro::<T, V, R, MV, P, 3>,
+        I::micro::<T, V, R, MV, P, 4>,
+        I::micro::<T, V, R, MV, P, 5>,
+        I::micro::<T, V, R, MV, P, 6>,
+        I::micro::<T, V, R, MV, P, 7>,
+        I::micro::<T, V, R, MV, P, 8>,
+        I::micro::<T, V, R, MV, P, 9>,
+        I::micro::<T, V, R, MV, P, 10>,
+        I::micro::<T, V, R, MV, P, 11>,
+        I::micro::<T, V, R, MV, P, 12>,
+        I::micro::<T, V, R, MV, P, 13>,
+        I::micro::<T, V, R, MV, P, 14>,
+        I::micro::<T, V, R, MV, P, 15>,
+        I::micro::<T, V, R, MV, P, 16>,
     ];
     let mut kept = [all[0]; MAX_COLUMNS];
     let mut i = 0;

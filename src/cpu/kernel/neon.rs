@@ -5,7 +5,7 @@
 //! the more there are, the fewer loads each FMA needs.
 
 use super::dot;
-use super::micro::{self, Operands, Scaling};
+use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
@@ -46,7 +46,7 @@ impl Isa for Neon {
     }
 
     #[target_feature(enable = "neon")]
-    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+    unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
         c: *mut T,
@@ -54,9 +54,10 @@ impl Isa for Neon {
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
+        R: Reading,
     {
         // SAFETY: the caller's promises.
-        unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+        unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
     #[target_feature(enable = "neon")]
@@ -159,6 +160,11 @@ impl Vector for F32x4 {
         unsafe { asm!("prfm pldl1keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags)) }
     }
     #[inline(always)]
+    unsafe fn prefetch_far(p: *const f32) {
+        // SAFETY: a prefetch never faults, and touches neither registers nor flags.
+        unsafe { asm!("prfm pldl2keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags)) }
+    }
+    #[inline(always)]
     unsafe fn mask(lanes: usize) -> usize {
         lanes
     }
@@ -249,6 +255,11 @@ impl Vector for F64x2 {
     unsafe fn prefetch(p: *const f64) {
         // SAFETY: a prefetch never faults, and touches neither registers nor flags.
         unsafe { asm!("prfm pldl1keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags)) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch_far(p: *const f64) {
+        // SAFETY: a prefetch never faults, and touches neither registers nor flags.
+        unsafe { asm!("prfm pldl2keep, [{p}]", p = in(reg) p, options(nostack, preserves_flags)) }
     }
     #[inline(always)]
     unsafe fn mask(lanes: usize) -> usize {

@@ -5,7 +5,7 @@
 //! product, for it cannot fuse.
 
 use super::dot;
-use super::micro::{self, Operands, Scaling};
+use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
@@ -37,7 +37,7 @@ impl Isa for Portable {
         unsafe { pack::panel::<T, Self, W>(src, across, along, lines, k, dst) }
     }
 
-    unsafe fn micro<T, V, const MV: usize, const P: usize, const NC: usize, const PACKED: bool>(
+    unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
         x: &Operands<T>,
         scaling: &Scaling<T>,
         c: *mut T,
@@ -45,9 +45,10 @@ impl Isa for Portable {
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
+        R: Reading,
     {
         // SAFETY: the caller's promises.
-        unsafe { micro::micro::<T, V, MV, P, NC, PACKED>(x, scaling, c, ld) }
+        unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
     unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
@@ -124,6 +125,8 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const R) {}
+    #[inline(always)]
+    unsafe fn prefetch_far(_: *const R) {}
     #[inline(always)]
     unsafe fn mask(lanes: usize) -> usize {
         lanes

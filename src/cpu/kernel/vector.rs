@@ -30,6 +30,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn store(self, p: *mut Self::Real);
     /// Asks for the cache line of `p`, which need not be readable.
     unsafe fn prefetch(p: *const Self::Real);
+    /// The same, but into the second cache.
+    unsafe fn prefetch_far(p: *const Self::Real);
     /// The mask of the first `lanes` lanes, `1 ≤ lanes ≤ LANES`.
     unsafe fn mask(lanes: usize) -> Self::Mask;
     /// The masked lanes from `p` on, which must be readable; +0 in the others, which are not
