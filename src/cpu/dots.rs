@@ -1,15 +1,16 @@
 //! Few columns of C, whose entries are dot products: rows of A that lie contiguous, times columns
 //! of B.
 
-use super::kernel::dot::ROWS;
+use super::kernel::dot::{COLUMNS, Dot, ROWS, Sums};
 use super::kernel::{Kernels, MicroKernel};
 use super::scratch::Scratch;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
 
-/// Computes a problem whose rows of A are contiguous. A is read once, by a few rows, for all
-/// columns.
-pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+/// Computes a problem whose rows of A are contiguous. A is read once, by a few rows, for a few
+/// columns at a time. `is_column` says that the whole product, of which this may be a part, has one
+/// column.
+pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, is_column: bool) {
     let (m, n, k) = (p.m(), p.n(), p.k());
     let mut copy = None;
     if p.b.row_stride() != 1 {
@@ -24,39 +25,58 @@ pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
             }
         }
     }
-    let column = |j: usize| match &copy {
-        Some(memory) => memory.start().cast_const().cast::<T>().wrapping_add(j * k),
-        None => p.b.at(0, j),
+    let (x, column_stride) = match &copy {
+        Some(memory) => (memory.start().cast_const().cast::<T>(), k as isize),
+        None => (p.b.ptr(), p.b.col_stride()),
     };
-    let mut i = 0;
-    while i < m {
-        let rows = if m - i >= ROWS { ROWS } else { 1 };
-        for j in 0..n {
-            let mut sums = [[T::Real::ZERO; 4]; ROWS];
-            // SAFETY: `rows` rows of A begin at i, contiguous and k long as the column of B is;
-            // the kernel's family runs here, or it would not have been chosen.
-            unsafe {
-                kernel.dot[rows / ROWS](k, p.a.at(i, 0), p.a.row_stride(), column(j), &mut sums);
-            }
-            for (r, &sums) in sums[..rows].iter().enumerate() {
-                let sum = T::from_products(sums, p.conj_a, p.conj_b);
-                let sum = if p.alpha == T::ONE { sum } else { sum * p.alpha };
-                let at = p.c.at(i + r, j);
-                // SAFETY: the entry of C exists, and is read only where β ≠ 0.
-                unsafe {
-                    at.write(if p.beta == T::ZERO {
-                        sum
-                    } else if p.beta == T::ONE {
-                        sum + *at
-                    } else {
-                        sum + *at * p.beta
-                    });
-                }
-            }
+    let whole = m - m % ROWS;
+    for i in (0..whole).step_by(ROWS) {
+        for j in (0..n).step_by(kernel.dot_columns) {
+            let cols = kernel.dot_columns.min(n - j);
+            let dot = if is_column { kernel.dot_column } else { kernel.dots[cols - 1] };
+            let x = x.wrapping_offset(j as isize * column_stride);
+            entries(dot, p, (i, j), (ROWS, cols), (x, column_stride));
         }
-        i += rows;
+    }
+    for i in whole..m {
+        for j in 0..n {
+            let x = x.wrapping_offset(j as isize * column_stride);
+            entries(kernel.dot, p, (i, j), (1, 1), (x, column_stride));
+        }
     }
     if let Some(memory) = copy {
         memory.keep();
+    }
+}
+
+/// The entries of C from (i, j) on that `dot` computes, from columns of B at `x`.
+#[inline(always)]
+fn entries<T: Kernels>(
+    dot: Dot<T>,
+    p: &mut Gemm<'_, T>,
+    (i, j): (usize, usize),
+    (rows, cols): (usize, usize),
+    (x, column_stride): (*const T, isize),
+) {
+    let mut sums: Sums<T> = [[[T::Real::ZERO; 4]; COLUMNS]; ROWS];
+    // SAFETY: these rows of A and columns of B exist, contiguous and k long; the kernel's family
+    // runs here, or it would not have been chosen.
+    unsafe { dot(p.k(), p.a.at(i, 0), p.a.row_stride(), x, column_stride, &mut sums) };
+    for (r, sums) in sums[..rows].iter().enumerate() {
+        for (c, &sums) in sums[..cols].iter().enumerate() {
+            let sum = T::from_products(sums, p.conj_a, p.conj_b);
+            let sum = if p.alpha == T::ONE { sum } else { sum * p.alpha };
+            let at = p.c.at(i + r, j + c);
+            // SAFETY: the entry of C exists, and is read only where β ≠ 0.
+            unsafe {
+                at.write(if p.beta == T::ZERO {
+                    sum
+                } else if p.beta == T::ONE {
+                    sum + *at
+                } else {
+                    sum + *at * p.beta
+                });
+            }
+        }
     }
 }

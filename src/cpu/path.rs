@@ -3,7 +3,7 @@
 //! The path decides where the sum is cut, hence the last bits of the result. It is chosen once
 //! for a whole product, so that sharing the product between threads does not show.
 
-use super::kernel::{Kernels, MicroKernel};
+use super::kernel::{Kernels, MicroKernel, dot};
 use super::{blocks, dots, small};
 use crate::mat::MatRef;
 use crate::problem::Gemm;
@@ -34,14 +34,14 @@ const STREAMS: usize = 8;
 /// Shortest sum that is taken as a dot product.
 const DOT: usize = 32;
 
-/// With more columns of C than this, turning the rows of A for the micro-kernels is cheaper.
-const DOT_COLS: usize = 4;
-
 /// The ways through the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Path {
-    /// Few columns of C, rows of A that are contiguous: every entry is a dot product.
-    Dots,
+    /// Few columns of C, or one, and rows of A that are contiguous: every entry is a dot product.
+    Dots {
+        /// Whether there is one column.
+        is_column: bool,
+    },
     /// B is read where it lies, and the sum is cut into steps of this length.
     Small(usize),
     /// A and B are read where they lie, A from afar, and the sum is cut into such steps.
@@ -56,7 +56,7 @@ pub(super) enum Path {
 pub(super) fn is_better_transposed<T: Scalar>(p: &Gemm<'_, T>) -> bool {
     let (m, n) = (p.c.rows(), p.c.cols());
     let longer = if m < n { p.b.t() } else { p.a };
-    if m.min(n) == 1 || (m.min(n) <= DOT_COLS && p.k() >= DOT && longer.col_stride() == 1) {
+    if m.min(n) == 1 || (m.min(n) <= dot::COLUMNS && p.k() >= DOT && longer.col_stride() == 1) {
         return m < n;
     }
     if m.min(n) > FEW_LINES || m.max(n) <= 2 * FEW_LINES {
@@ -80,8 +80,8 @@ impl Path {
     #[inline]
     pub(super) fn of<T: Kernels>(kernel: &MicroKernel<T>, p: &Gemm<'_, T>) -> Path {
         let (m, n, k) = (p.m(), p.n(), p.k());
-        if n <= DOT_COLS && n <= m && k >= DOT && p.a.col_stride() == 1 {
-            return Path::Dots;
+        if n <= dot::COLUMNS && n <= m && k >= DOT && p.a.col_stride() == 1 {
+            return Path::Dots { is_column: n == 1 };
         }
         let elements = m.saturating_mul(k);
         let bytes = elements.saturating_mul(size_of::<T>());
@@ -106,7 +106,7 @@ impl Path {
             Path::Small(depth) => small::gemm(kernel, p, depth),
             Path::Stream(depth) => small::stream(kernel, p, depth),
             Path::Blocks => blocks::gemm(kernel, p),
-            Path::Dots => dots::gemm(kernel, p),
+            Path::Dots { is_column } => dots::gemm(kernel, p, is_column),
         }
     }
 }

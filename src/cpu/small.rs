@@ -111,14 +111,14 @@ fn unpacked<T: Kernels>(
     scaling: Scaling<T>,
     depth: usize,
 ) {
-    slabs(kernel, p, scaling, depth, MicroKernel::part, |a, a_cs, _, _| (a, a_cs));
+    slabs(kernel, p, scaling, depth, false, |a, a_cs, _, _| (a, a_cs));
 }
 
 /// Computes the problem from A and B as they lie, the sum cut into steps of `depth`. The rows of A
 /// are contiguous, and it is in none of the first caches.
 pub(super) fn stream<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    slabs(kernel, p, scaling, depth, MicroKernel::far_part, |a, a_cs, _, _| (a, a_cs));
+    slabs(kernel, p, scaling, depth, true, |a, a_cs, _, _| (a, a_cs));
 }
 
 /// All tiles of C from panels of A, packed one at a time.
@@ -138,7 +138,7 @@ fn packed<T: Kernels>(
         None => (on_stack.0.as_mut_ptr().cast(), depth.min(PANEL_BYTES / line)),
     };
     let a_rs = p.a.row_stride();
-    slabs(kernel, p, scaling, depth, MicroKernel::part, |a, a_cs, rows, k| {
+    slabs(kernel, p, scaling, depth, false, |a, a_cs, rows, k| {
         // SAFETY: `slabs` passes `rows ≤ MR` existing rows and k existing columns of A, and k is
         // short enough for the panel.
         unsafe { (kernel.pack_a)(a, a_rs, a_cs, rows, k, panel) };
@@ -149,16 +149,17 @@ fn packed<T: Kernels>(
     }
 }
 
-/// All tiles of C, for one slab of at most `depth` columns of A after another. `part` chooses the
-/// kernel for some rows and columns. `panel_of` gives each panel of A contiguous rows: from its first element, column stride, rows and columns it
-/// makes the first element and the column stride to use.
+/// All tiles of C, for one slab of at most `depth` columns of A after another. `panel_of` gives
+/// each panel of A contiguous rows: from its first element, column stride, rows and columns it
+/// makes the first element and the column stride to use. `is_far` says that A is in none of the first
+/// caches.
 #[inline(always)]
 fn slabs<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     mut scaling: Scaling<T>,
     depth: usize,
-    part: impl Fn(&MicroKernel<T>, usize, usize) -> Micro<T>,
+    is_far: bool,
     panel_of: impl Fn(*const T, isize, usize, usize) -> (*const T, isize),
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
@@ -178,7 +179,11 @@ fn slabs<T: Kernels>(
             while j < n {
                 // As even as possible: a tile of one column would keep the pipeline waiting.
                 let cols = if left == 1 { n - j } else { (n - j).div_ceil(left) };
-                tile(part(kernel, rows, cols), p, &scaling, (i, j, l), (rows, cols, depth), a);
+                // What the first tile of a row asks for is there for the others.
+                let is_first = is_far && j == 0;
+                let part =
+                    if is_first { kernel.far_part(rows, cols) } else { kernel.part(rows, cols) };
+                tile(part, p, &scaling, (i, j, l), (rows, cols, depth), a);
                 j += cols;
                 left -= 1;
             }

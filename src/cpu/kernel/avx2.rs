@@ -4,7 +4,7 @@
 //! broadcasts of B. Two FMAs per cycle of four or five cycles' latency want ten accumulators at
 //! least.
 
-use super::dot;
+use super::dot::{self, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -61,18 +61,19 @@ impl Isa for Avx2 {
     }
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+    unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         k: usize,
         a: *const T,
         row_stride: isize,
         x: *const T,
-        sums: &mut [[T::Real; 4]; dot::ROWS],
+        column_stride: isize,
+        sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
     }
 }
 

@@ -6,7 +6,7 @@
 //! many.
 
 use super::avx2::Avx2;
-use super::dot;
+use super::dot::{self, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -63,18 +63,19 @@ impl Isa for Avx512 {
     }
 
     #[target_feature(enable = "avx512f,avx512vl")]
-    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+    unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         k: usize,
         a: *const T,
         row_stride: isize,
         x: *const T,
-        sums: &mut [[T::Real; 4]; dot::ROWS],
+        column_stride: isize,
+        sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
     }
 }
 

@@ -7,53 +7,68 @@ use super::Kernels;
 use super::vector::Vector;
 use crate::scalar::Scalar;
 
-/// Most rows that are taken at a time.
+/// Rows that are taken at a time, unless there are fewer. In fewer streams a CPU's prefetchers do not read
+/// all that the memory gives.
 pub(crate) const ROWS: usize = 4;
 
-/// Sums of products of some rows with one vector: `(k, a, row stride, x, sums)`. For every row the
-/// sums `Σ re·re`, `Σ im·im`, `Σ re·im`, `Σ im·re`, the first of which is all there is for real
-/// numbers.
+/// Most columns that are taken at a time.
+pub(crate) const COLUMNS: usize = 4;
+
+/// For some rows and columns the sums `Σ re·re`, `Σ im·im`, `Σ re·im`, `Σ im·re`, the first of which is
+/// all there is for real numbers.
+pub(crate) type Sums<T> = [[[<T as Scalar>::Real; 4]; COLUMNS]; ROWS];
+
+/// Sums of products of some rows with some columns: `(k, a, row stride, x, column stride, sums)`.
 ///
 /// # Safety
-/// The CPU runs the kernel's family; k contiguous elements can be read of x and of each row.
-pub(crate) type Dot<T> =
-    unsafe fn(usize, *const T, isize, *const T, &mut [[<T as Scalar>::Real; 4]; ROWS]);
+/// The CPU runs the kernel's family; k contiguous elements can be read of each row and column.
+pub(crate) type Dot<T> = unsafe fn(usize, *const T, isize, *const T, isize, &mut Sums<T>);
 
-/// The body of a [`Dot`] of R ≤ [`ROWS`] rows of P-part numbers, with U vectors of each row at a time,
-/// or half as many of complex numbers, which need two sums each.
+/// The body of a [`Dot`] of R ≤ [`ROWS`] rows and C ≤ [`COLUMNS`] columns of P-part numbers, with U vectors
+/// of each at a time, or half as many of complex numbers, which need two sums each. In which order
+/// a sum is added up depends on U alone.
 ///
 /// # Safety
 /// As for [`Dot`].
 #[inline(always)]
-pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
     k: usize,
     a: *const T,
     row_stride: isize,
     x: *const T,
-    sums: &mut [[T::Real; 4]; ROWS],
+    column_stride: isize,
+    sums: &mut Sums<T>,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
 {
-    const { assert!(P == if T::COMPLEX { 2 } else { 1 } && R <= ROWS && U >= P) };
+    const { assert!(P == if T::COMPLEX { 2 } else { 1 } && R <= ROWS && C <= COLUMNS && U >= P) };
     let parts = P as isize;
-    let (a, x): (*const T::Real, *const T::Real) = (a.cast(), x.cast());
     let length = k * P;
     let unrolled = U / P;
-    // SAFETY: the caller vouches for the instruction set and for `length` numbers of x and of
-    // every row; whole vectors end below `length`, and of the last one only what exists is read.
+    let column = |c: usize| x.wrapping_offset(c as isize * column_stride).cast::<T::Real>();
+    let a: *const T::Real = a.cast();
+    let row = |r: usize| a.wrapping_offset(r as isize * row_stride * parts);
+    // SAFETY: the caller vouches for the instruction set and for `length` numbers of every row
+    // and column; whole vectors end below `length`, and of the last one only what exists is
+    // read.
     unsafe {
-        let mut acc = [[[V::zero(); P]; U]; R];
+        let mut acc = [[[[V::zero(); P]; U]; C]; R];
         let mut at = 0;
         while at + unrolled * V::LANES <= length {
             for u in 0..unrolled {
-                let x = V::load(x.add(at + u * V::LANES));
+                let mut x = [V::zero(); C];
+                for c in 0..C {
+                    x[c] = V::load(column(c).add(at + u * V::LANES));
+                }
                 for r in 0..R {
-                    let row = a.offset(r as isize * row_stride * parts);
-                    let a = V::load(row.add(at + u * V::LANES));
-                    acc[r][u][0] = a.mul_add(x, acc[r][u][0]);
-                    if P == 2 {
-                        acc[r][u][P - 1] = a.mul_add(x.swap_pairs(), acc[r][u][P - 1]);
+                    let a = V::load(row(r).add(at + u * V::LANES));
+                    for c in 0..C {
+                        acc[r][c][u][0] = a.mul_add(x[c], acc[r][c][u][0]);
+                        if P == 2 {
+                            let turned = x[c].swap_pairs();
+                            acc[r][c][u][P - 1] = a.mul_add(turned, acc[r][c][u][P - 1]);
+                        }
                     }
                 }
             }
@@ -61,30 +76,35 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
         }
         while at < length {
             let mask = V::mask(V::LANES.min(length - at));
-            let x = V::load_masked(x.add(at), mask);
             for r in 0..R {
-                let row = a.offset(r as isize * row_stride * parts);
-                let a = V::load_masked(row.add(at), mask);
-                acc[r][0][0] = a.mul_add(x, acc[r][0][0]);
-                if P == 2 {
-                    acc[r][0][P - 1] = a.mul_add(x.swap_pairs(), acc[r][0][P - 1]);
+                let a = V::load_masked(row(r).add(at), mask);
+                for c in 0..C {
+                    let x = V::load_masked(column(c).add(at), mask);
+                    acc[r][c][0][0] = a.mul_add(x, acc[r][c][0][0]);
+                    if P == 2 {
+                        let turned = x.swap_pairs();
+                        acc[r][c][0][P - 1] = a.mul_add(turned, acc[r][c][0][P - 1]);
+                    }
                 }
             }
             at += V::LANES;
         }
         for r in 0..R {
-            for p in 0..P {
-                let one = V::splat(T::Real::ONE);
-                let mut total = acc[r][0][p];
-                for u in 1..unrolled {
-                    total = acc[r][u][p].mul_add(one, total);
-                }
-                let [even, odd] = fold(total);
-                if P == 1 {
-                    sums[r][0] = even + odd;
-                } else {
-                    sums[r][2 * p] = even;
-                    sums[r][2 * p + 1] = odd;
+            for c in 0..C {
+                for p in 0..P {
+                    let one = V::splat(T::Real::ONE);
+                    let mut total = acc[r][c][0][p];
+                    for u in 1..unrolled {
+                        total = acc[r][c][u][p].mul_add(one, total);
+                    }
+                    let [even, odd] = fold(total);
+                    let sums = &mut sums[r][c];
+                    if P == 1 {
+                        sums[0] = even + odd;
+                    } else {
+                        sums[2 * p] = even;
+                        sums[2 * p + 1] = odd;
+                    }
                 }
             }
         }

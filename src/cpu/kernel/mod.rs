@@ -6,7 +6,7 @@ pub use super::blocking::Blocking;
 use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
-use dot::Dot;
+use dot::{Dot, Sums};
 use micro::{InPlace, Micro, Operands, Panels, Reading, Scaling, Streams};
 use num_complex::Complex;
 use vector::Vector;
@@ -179,12 +179,13 @@ trait Isa: Turn {
     ///
     /// # Safety
     /// As for [`Dot`].
-    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+    unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         k: usize,
         a: *const T,
         row_stride: isize,
         x: *const T,
-        sums: &mut [[T::Real; 4]; dot::ROWS],
+        column_stride: isize,
+        sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>;
@@ -209,8 +210,14 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) full: Micro<T>,
     /// `stream[c - 1]`: MR rows, c ≤ NR columns, operands of any strides, of which A is far away.
     stream: [Micro<T>; MAX_COLUMNS],
-    /// Dot products of one row, and of [`dot::ROWS`].
-    pub(super) dot: [Dot<T>; 2],
+    /// Dot products of one row and one column.
+    pub(super) dot: Dot<T>,
+    /// Those of [`dot::ROWS`] rows and one column that is all there is.
+    pub(super) dot_column: Dot<T>,
+    /// `dots[c - 1]`: those of [`dot::ROWS`] rows and c columns.
+    pub(super) dots: [Dot<T>; dot::COLUMNS],
+    /// How many columns there are kernels for.
+    pub(super) dot_columns: usize,
     /// `part[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides.
     part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS],
     /// `columns[v - 1]`: how many columns there are kernels for.
@@ -252,6 +259,15 @@ impl<T: Kernels> MicroKernel<T> {
             columns[v - 1] = if most < MAX_COLUMNS { most } else { MAX_COLUMNS };
             v += 1;
         }
+        // Two thirds of as many sums as a full tile has: both operands are in vectors here.
+        let most = MV * NR * 2 / 3 / dot::ROWS;
+        let dot_columns = if most > dot::COLUMNS {
+            dot::COLUMNS
+        } else if most > 1 {
+            most
+        } else {
+            1
+        };
         // Places after MV are never asked for.
         let whole = parts::<T, I, V, InPlace, MV, P>(NR);
         MicroKernel {
@@ -263,7 +279,10 @@ impl<T: Kernels> MicroKernel<T> {
             pack_b: I::pack::<T, NR>,
             full: I::micro::<T, V, Panels, MV, P, NR>,
             stream: parts::<T, I, V, Streams, MV, P>(NR),
-            dot: [I::dot::<T, V, P, 1, 4>, I::dot::<T, V, P, { dot::ROWS }, 2>],
+            dot: I::dot::<T, V, P, 1, 1, 4>,
+            dot_column: I::dot::<T, V, P, { dot::ROWS }, 1, 2>,
+            dots: dots::<T, I, V, P>(dot_columns),
+            dot_columns,
             part: [
                 if MV > 1 { parts::<T, I, V, InPlace, 1, P>(columns[0]) } else { whole },
                 if MV > 2 { parts::<T, I, V, InPlace, 2, P>(columns[1]) } else { whole },
@@ -321,6 +340,29 @@ impl<T: Kernels> MicroKernel<T> {
     pub(super) fn far_part(&self, rows: usize, cols: usize) -> Micro<T> {
         if rows == self.mr { self.stream[cols - 1] } else { self.part(rows, cols) }
     }
+}
+
+/// The dot products of [`dot::ROWS`] rows and 1, 2 … `columns` columns; the places after these are never
+/// asked for, and nothing is compiled for them.
+const fn dots<T, I, V, const P: usize>(columns: usize) -> [Dot<T>; dot::COLUMNS]
+where
+    T: Kernels,
+    I: Isa,
+    V: Vector<Real = T::Real>,
+{
+    let all: [Dot<T>; dot::COLUMNS] = [
+        I::dot::<T, V, P, { dot::ROWS }, 1, P>,
+        I::dot::<T, V, P, { dot::ROWS }, 2, P>,
+        I::dot::<T, V, P, { dot::ROWS }, 3, P>,
+        I::dot::<T, V, P, { dot::ROWS }, 4, P>,
+    ];
+    let mut kept = [all[0]; dot::COLUMNS];
+    let mut i = 0;
+    while i < columns {
+        kept[i] = all[i];
+        i += 1;
+    }
+    kept
 }
 
 /// The kernels of MV vectors and 1, 2 … `columns` columns; the places after these are never asked

@@ -4,7 +4,7 @@
 //! Tiles of 2 vectors × 4 columns fit the 16 registers of SSE2, which needs one more for each
 //! product, for it cannot fuse.
 
-use super::dot;
+use super::dot::{self, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -51,18 +51,19 @@ impl Isa for Portable {
         unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
-    unsafe fn dot<T, V, const P: usize, const R: usize, const U: usize>(
+    unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         k: usize,
         a: *const T,
         row_stride: isize,
         x: *const T,
-        sums: &mut [[T::Real; 4]; dot::ROWS],
+        column_stride: isize,
+        sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, U>(k, a, row_stride, x, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
     }
 }
 
