@@ -6,6 +6,7 @@
 //! * `dots`: one column of C and contiguous rows of A.
 //! * `small`: B is read where it lies, A too where its columns are contiguous. No allocation when
 //!   the sum is short.
+//!   For few columns of C and a large A it asks for A ahead of time.
 //! * `blocks`: the five loops. C is cut into NC columns, the sum into KC steps, C into MC rows;
 //!   blocks of B and A are packed into panels, and the micro-kernel walks over tiles of MR × NR.
 //!

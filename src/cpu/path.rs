@@ -19,8 +19,9 @@ const SMALL: usize = 100 * 100 * 100;
 /// kernels that ask for it ahead of time, ...
 const FAR_BYTES: usize = 1 << 19;
 
-/// ... up to so many columns of C.
-const FAR_COLS: usize = 32;
+/// ... up to so many columns of C: fewer where a tile is as high as a line of the cache, for such
+/// short pieces of A's columns come slowly each time that they are read again.
+const FAR_COLS: [usize; 2] = [16, 32];
 
 /// With so few columns, or half as many of complex numbers, and more bytes than this, all there is
 /// to do is to read A: in long streams then, by columns of C, of which every one takes memory
@@ -85,7 +86,8 @@ impl Path {
         }
         let elements = m.saturating_mul(k);
         let bytes = elements.saturating_mul(size_of::<T>());
-        if n <= FAR_COLS && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
+        let is_high = kernel.mr * size_of::<T>() > 64;
+        if n <= FAR_COLS[usize::from(is_high)] && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
             let parts = if T::COMPLEX { 2 } else { 1 };
             let is_long = |&(cols, far): &(usize, usize)| n * parts <= cols && bytes > far;
             let in_streams = STREAM_BYTES.iter().any(is_long);

@@ -147,6 +147,7 @@ for_all_types! {
     shapes_round_the_block_sizes_are_right
     every_layout_is_right_and_gives_the_same_bits
     few_lines_of_every_layout_are_right
+    long_streams_are_right
     zero_strides_are_right
     whole_numbers_are_exact
     threads_do_not_show
@@ -228,6 +229,22 @@ fn few_lines_of_every_layout_are_right<T: Element>(family: &'static Family) {
     }
 }
 
+/// Large matrices that are read in place, with every number of columns that kernels differ by.
+fn long_streams_are_right<T: Element>(family: &'static Family) {
+    for n in (1..=17).chain([31, 32, 33]) {
+        let (m, k) = (701, 300);
+        for layouts in [[Layout::ColMajor(0); 3], [Layout::RowMajor(0); 3]] {
+            Case::<T>::new((m, n, k), layouts, 5).check(family);
+            Case::<T>::new((n, m, k), layouts, 5).check(family);
+        }
+    }
+    // In streams of a few columns.
+    for n in [1, 2, 4] {
+        let layouts = [Layout::ColMajor(3), Layout::ColMajor(0), Layout::ColMajor(1)];
+        Case::<T>::new((2100, n, 1030), layouts, 6).check(family);
+    }
+}
+
 fn zero_strides_are_right<T: Element>(family: &'static Family) {
     let data: Vec<T> = (0..400).map(|i| T::new(i as f64 / 400.0, 0.5)).collect();
     for (m, n, k) in [(5, 3, 4), (70, 66, 65)] {
@@ -289,6 +306,9 @@ fn threads_do_not_show<T: Element>(family: &'static Family) {
         (1000, 7, 400),
         (5000, 2, 64),
         (400, 1, 4000),
+        (1500, 4, 350),
+        (3000, 3, 900),
+        (900, 17, 300),
         (9, 2000, 150),
         (64, 64, 1000),
         (30, 30, 30),

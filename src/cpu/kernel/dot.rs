@@ -14,6 +14,9 @@ pub(crate) const ROWS: usize = 4;
 /// Most columns that are taken at a time.
 pub(crate) const COLUMNS: usize = 4;
 
+/// How far ahead of time A is asked for where several columns take time.
+const AHEAD_BYTES: usize = 2048;
+
 /// For some rows and columns the sums `Σ re·re`, `Σ im·im`, `Σ re·im`, `Σ im·re`, the first of which is
 /// all there is for real numbers.
 pub(crate) type Sums<T> = [[[<T as Scalar>::Real; 4]; COLUMNS]; ROWS];
@@ -62,7 +65,11 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, c
                     x[c] = V::load(column(c).add(at + u * V::LANES));
                 }
                 for r in 0..R {
-                    let a = V::load(row(r).add(at + u * V::LANES));
+                    let a = row(r).add(at + u * V::LANES);
+                    if C > 1 {
+                        V::prefetch_far(a.wrapping_byte_add(AHEAD_BYTES));
+                    }
+                    let a = V::load(a);
                     for c in 0..C {
                         acc[r][c][u][0] = a.mul_add(x[c], acc[r][c][u][0]);
                         if P == 2 {
