@@ -29,19 +29,20 @@ pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, is_
         Some(memory) => (memory.start().cast_const().cast::<T>(), k as isize),
         None => (p.b.ptr(), p.b.col_stride()),
     };
+    let mut sums: Sums<T> = [[[T::Real::ZERO; 4]; COLUMNS]; ROWS];
     let whole = m - m % ROWS;
     for i in (0..whole).step_by(ROWS) {
         for j in (0..n).step_by(kernel.dot_columns) {
             let cols = kernel.dot_columns.min(n - j);
             let dot = if is_column { kernel.dot_column } else { kernel.dots[cols - 1] };
             let x = x.wrapping_offset(j as isize * column_stride);
-            entries(dot, p, (i, j), (ROWS, cols), (x, column_stride));
+            entries(dot, p, (i, j), (ROWS, cols), (x, column_stride), &mut sums);
         }
     }
     for i in whole..m {
         for j in 0..n {
             let x = x.wrapping_offset(j as isize * column_stride);
-            entries(kernel.dot, p, (i, j), (1, 1), (x, column_stride));
+            entries(kernel.dot, p, (i, j), (1, 1), (x, column_stride), &mut sums);
         }
     }
     if let Some(memory) = copy {
@@ -57,11 +58,11 @@ fn entries<T: Kernels>(
     (i, j): (usize, usize),
     (rows, cols): (usize, usize),
     (x, column_stride): (*const T, isize),
+    sums: &mut Sums<T>,
 ) {
-    let mut sums: Sums<T> = [[[T::Real::ZERO; 4]; COLUMNS]; ROWS];
     // SAFETY: these rows of A and columns of B exist, contiguous and k long; the kernel's family
     // runs here, or it would not have been chosen.
-    unsafe { dot(p.k(), p.a.at(i, 0), p.a.row_stride(), x, column_stride, &mut sums) };
+    unsafe { dot(p.k(), p.a.at(i, 0), p.a.row_stride(), x, column_stride, sums) };
     for (r, sums) in sums[..rows].iter().enumerate() {
         for (c, &sums) in sums[..cols].iter().enumerate() {
             let sum = T::from_products(sums, p.conj_a, p.conj_b);

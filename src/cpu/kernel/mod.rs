@@ -249,6 +249,7 @@ impl<T: Kernels> MicroKernel<T> {
             lanes.is_power_of_two() && MR == MV * lanes && MV <= MAX_VECTORS && NR <= MAX_COLUMNS
         );
         assert!(size_of::<T>() * MR * NR <= tile::BYTES, "a tile outgrows its buffer");
+        assert!(MR.is_multiple_of(dot::ROWS), "threads would cut C between rows that go together");
         assert!(size_of::<T>() * MR <= tile::COLUMN_BYTES, "a tile outgrows the tiny panel");
         assert!(blocking.mc >= MR && blocking.kc >= 1 && blocking.nc >= NR);
         // As many sums as a full tile has.

@@ -2,7 +2,7 @@
 //! instructions the target has at least.
 //!
 //! Tiles of 2 vectors × 4 columns fit the 16 registers of SSE2, which needs one more for each
-//! product, for it cannot fuse.
+//! product, for it cannot fuse. The longest numbers take 4 × 1: all tiles have at least four rows.
 
 use super::dot::{self, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
@@ -19,7 +19,7 @@ pub(super) static FAMILY: Family = Family {
     s: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 1, 4, 8>(blocking::PORTABLE.s),
     d: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 2, 1, 4, 4>(blocking::PORTABLE.d),
     c: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 2, 2, 4>(blocking::PORTABLE.c),
-    z: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 2, 2, 2, 2>(blocking::PORTABLE.z),
+    z: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 4, 2, 1, 4>(blocking::PORTABLE.z),
 };
 
 struct Portable;
