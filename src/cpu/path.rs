@@ -21,7 +21,7 @@ const FAR_BYTES: usize = 1 << 19;
 
 /// ... up to so many columns of C: fewer where a tile is as high as a line of the cache, for such
 /// short pieces of A's columns come slowly each time that they are read again.
-const FAR_COLS: [usize; 2] = [16, 32];
+const FAR_COLS: [usize; 2] = [16, 256];
 
 /// With so few columns, or half as many of complex numbers, and more bytes than this, all there is
 /// to do is to read A: in long streams then, by columns of C, of which every one takes memory
