@@ -3,7 +3,7 @@
 //! The path decides where the sum is cut, hence the last bits of the result. It is chosen once
 //! for a whole product, so that sharing the product between threads does not show.
 
-use super::kernel::{Kernels, MicroKernel, dot};
+use super::kernel::{Blocking, Kernels, MicroKernel, dot};
 use super::{blocks, dots, small};
 use crate::mat::MatRef;
 use crate::problem::Gemm;
@@ -93,7 +93,8 @@ impl Path {
             let in_streams = STREAM_BYTES.iter().any(is_long);
             return Path::Stream(if in_streams { STREAMS } else { kernel.blocking.kc });
         }
-        let is_large = m.max(n) > kernel.blocking.in_place && elements.saturating_mul(n) > SMALL;
+        let Blocking { in_place, few_rows, .. } = kernel.blocking;
+        let is_large = m > few_rows && m.max(n) > in_place && elements.saturating_mul(n) > SMALL;
         if m.min(n) > FEW_LINES && is_large {
             Path::Blocks
         } else {
