@@ -26,7 +26,7 @@ enum Command {
     Bench(bench::Arguments),
     /// The processes that `bench` starts
     #[command(name = bench::worker::COMMAND, hide = true)]
-    BenchWorker { library: PathBuf, threads: usize },
+    BenchWorker { library: PathBuf, threads: usize, callers: usize },
 }
 
 fn main() -> ExitCode {
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
             ExitCode::from(127)
         }
         Command::Bench(arguments) => exit_code(bench::run(&arguments)),
-        Command::BenchWorker { library, threads } => {
-            exit_code(bench::worker::run(&library, threads))
+        Command::BenchWorker { library, threads, callers } => {
+            exit_code(bench::worker::run(&library, threads, callers))
         }
     }
 }

@@ -45,6 +45,10 @@ pub struct Arguments {
     /// Threads of every library; several numbers make several runs
     #[arg(long, default_value = "1", value_delimiter = ',')]
     threads: Vec<usize>,
+    /// Threads of the program that call every library at once, each with products of its own; the
+    /// figures are of all of them together
+    #[arg(long, default_value_t = 1)]
+    callers: usize,
     /// Turns that every library takes at each shape
     #[arg(long, default_value_t = 7)]
     rounds: usize,
@@ -117,11 +121,13 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let mut peaks = Vec::new();
     for &threads in &arguments.threads {
         let threads = threads.max(1);
-        println!("{threads} threads read {:.1} GB/s from memory", limits::read(threads) / 1e9);
+        let callers = arguments.callers.max(1);
+        let cpus = threads.max(callers);
+        println!("{cpus} threads read {:.1} GB/s from memory", limits::read(cpus) / 1e9);
         for letter in arguments.types.chars() {
             let bytes = if "sc".contains(letter) { 4 } else { 8 };
-            let mut peak = limits::fma(bytes, threads);
-            let mut workers = start(&libraries, threads)?;
+            let mut peak = limits::fma(bytes, cpus);
+            let mut workers = start(&libraries, threads, callers)?;
             print!("\n{:<28}", format!("{letter}gemm, GFLOP/s"));
             names.iter().for_each(|name| print!("{name:>9.9}"));
             println!("  {:>9}", "ratio");
@@ -135,7 +141,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
                 }
             }
             // The clock may have risen meanwhile.
-            peak = peak.max(limits::fma(bytes, threads));
+            peak = peak.max(limits::fma(bytes, cpus));
             println!("peak of fused multiply-adds: {:.1} GFLOP/s", peak / 1e9);
             peaks.push(peak);
             if let Some(dir) = &arguments.svg {
@@ -162,9 +168,10 @@ fn wanted(arguments: &Arguments, shape: &Shape) -> bool {
         && shape.m.max(shape.n).max(shape.k) <= limit
 }
 
-fn start(libraries: &[Peer], threads: usize) -> Result<Vec<Worker>, String> {
+fn start(libraries: &[Peer], threads: usize, callers: usize) -> Result<Vec<Worker>, String> {
     let start = |library: &Peer| {
-        Worker::start(&library.path, threads).map_err(|error| format!("{}: {error}", library.name))
+        Worker::start(&library.path, threads, callers)
+            .map_err(|error| format!("{}: {error}", library.name))
     };
     libraries.iter().map(start).collect()
 }

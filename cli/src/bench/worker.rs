@@ -7,10 +7,14 @@ use super::library::{self, Element, Function};
 use super::limits::Quiet;
 use super::product::Product;
 use super::suite;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use npublas::{c32, c64};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Barrier;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 /// The variables by which libraries are told how many threads to use.
@@ -38,10 +42,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker for a library, on so many CPUs.
-    pub fn start(library: &Path, threads: usize) -> io::Result<Worker> {
+    /// Starts a worker for a library that may use so many threads for each of so many callers.
+    pub fn start(library: &Path, threads: usize, callers: usize) -> io::Result<Worker> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(COMMAND).arg(library).arg(threads.to_string());
+        command.arg(COMMAND).arg(library).args([threads, callers].map(|count| count.to_string()));
         for name in THREADS {
             command.env(name, threads.to_string());
         }
@@ -71,7 +75,8 @@ impl Worker {
         }
     }
 
-    /// Seconds for one product of the prepared shape, from as many as fill the time.
+    /// Seconds for one product of the prepared shape, from as many as fill the time; those of all
+    /// callers count.
     pub fn time(&mut self, time: Duration) -> Result<f64, String> {
         let answer = self.ask(&format!("time {}", time.as_secs_f64()))?;
         answer.parse().map_err(|_| answer)
@@ -79,11 +84,21 @@ impl Worker {
 
     fn ask(&mut self, question: &str) -> Result<String, String> {
         let mut answer = String::new();
+        self.signal(Signal::SIGCONT);
         let asked = writeln!(self.say, "{question}");
-        match asked.and_then(|()| self.hear.read_line(&mut answer)) {
+        let heard = asked.and_then(|()| self.hear.read_line(&mut answer));
+        self.signal(Signal::SIGSTOP);
+        match heard {
             Ok(length) if length > 0 => Ok(answer.trim_end().to_owned()),
             _ => Err("its process ended".to_owned()),
         }
+    }
+
+    /// Stops the process or has it go on: threads of some libraries look out for work long after
+    /// a product, on a CPU that another library is being measured on.
+    fn signal(&self, signal: Signal) {
+        // It may be gone, which the next answer shows.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
     }
 }
 
@@ -96,8 +111,8 @@ impl Drop for Worker {
 }
 
 /// The life of a worker: answers questions until there are no more.
-pub fn run(path: &Path, threads: usize) -> Result<(), String> {
-    stay_on(threads)?;
+pub fn run(path: &Path, threads: usize, callers: usize) -> Result<(), String> {
+    stay_on(threads.max(callers))?;
     let library = library::load(path)?;
     let mut current: Option<Box<dyn Timed>> = None;
     let mut output = io::stdout();
@@ -112,10 +127,10 @@ pub fn run(path: &Path, threads: usize) -> Result<(), String> {
                 let shape = index.parse().ok().and_then(|index| suite::shapes().nth(index));
                 let shape = shape.ok_or("no such shape")?;
                 let prepared = match *letter {
-                    "s" => prepare::<f32>(&library, &shape),
-                    "d" => prepare::<f64>(&library, &shape),
-                    "c" => prepare::<c32>(&library, &shape),
-                    "z" => prepare::<c64>(&library, &shape),
+                    "s" => prepare::<f32>(&library, &shape, callers),
+                    "d" => prepare::<f64>(&library, &shape, callers),
+                    "c" => prepare::<c32>(&library, &shape, callers),
+                    "z" => prepare::<c64>(&library, &shape, callers),
                     _ => return Err("no such type".to_owned()),
                 };
                 match prepared {
@@ -146,7 +161,6 @@ pub fn run(path: &Path, threads: usize) -> Result<(), String> {
 /// use. Some libraries count CPUs and nothing else.
 fn stay_on(threads: usize) -> Result<(), String> {
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-    use nix::unistd::Pid;
     let this = Pid::from_raw(0);
     let change = || {
         let allowed = sched_getaffinity(this)?;
@@ -167,7 +181,8 @@ trait Timed {
 }
 
 struct Prepared<T: Element> {
-    product: Product<T>,
+    /// One for every caller.
+    products: Vec<Product<T>>,
     function: Function<T>,
     /// Seconds for one product, as far as known.
     estimate: f64,
@@ -175,17 +190,32 @@ struct Prepared<T: Element> {
 
 impl<T: Element> Timed for Prepared<T> {
     fn time(&mut self, seconds: f64) -> f64 {
-        // What slept a while finds its caches cold, its threads parked and its clock low.
-        let warm = Instant::now();
-        while warm.elapsed().as_secs_f64() < seconds / 4.0 {
-            self.product.run(&self.function);
-        }
-        let times = (seconds / self.estimate).max(1.0) as usize;
-        let start = Instant::now();
-        for _ in 0..times {
-            self.product.run(&self.function);
-        }
-        self.estimate = start.elapsed().as_secs_f64() / times as f64;
+        let (callers, function) = (self.products.len(), self.function);
+        let each = self.estimate * callers as f64;
+        let times = (seconds / each).max(1.0) as usize;
+        let all_warm = Barrier::new(callers);
+        let turn = |product: &mut Product<T>| {
+            // What slept a while finds its caches cold, its threads parked and its clock low.
+            let warm = Instant::now();
+            while warm.elapsed().as_secs_f64() < seconds / 4.0 {
+                product.run(&function);
+            }
+            all_warm.wait();
+            let start = Instant::now();
+            for _ in 0..times {
+                product.run(&function);
+            }
+            start.elapsed().as_secs_f64()
+        };
+        let (first, others) = self.products.split_first_mut().expect("somebody calls");
+        let longest = std::thread::scope(|scope| {
+            let turn = &turn;
+            let others: Vec<_> =
+                others.iter_mut().map(|product| scope.spawn(move || turn(product))).collect();
+            let time = |other: ScopedJoinHandle<'_, f64>| other.join().expect("no turn panics");
+            others.into_iter().map(time).fold(turn(first), f64::max)
+        });
+        self.estimate = longest / (times * callers) as f64;
         self.estimate
     }
 }
@@ -193,14 +223,15 @@ impl<T: Element> Timed for Prepared<T> {
 fn prepare<T: Element>(
     library: &libloading::Library,
     shape: &suite::Shape,
+    callers: usize,
 ) -> Option<Result<Box<dyn Timed>, String>> {
     let function = Function::<T>::find(library)?;
-    let mut product = Product::new(shape);
-    if let Err(wrong) = product.check(&function) {
+    let mut products: Vec<_> = (0..callers).map(|_| Product::new(shape)).collect();
+    if let Err(wrong) = products[0].check(&function) {
         return Some(Err(wrong));
     }
     let start = Instant::now();
-    product.run(&function);
+    products[0].run(&function);
     let estimate = start.elapsed().as_secs_f64().max(1e-9);
-    Some(Ok(Box::new(Prepared { product, function, estimate })))
+    Some(Ok(Box::new(Prepared { products, function, estimate })))
 }
