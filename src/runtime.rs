@@ -15,7 +15,7 @@ use crate::npu::engine::{self, Element, Npu, Outcome, Terms, reproducible};
 use crate::problem::Gemm;
 use crate::profile::Profile;
 use crate::route::{self, Reason, Route};
-use crate::threads::{self, Threads};
+use crate::threads::Threads;
 use crate::trace::{self, CallLine, NpuLine, Report};
 use std::cell::Cell;
 use std::ptr;
@@ -361,9 +361,8 @@ fn run<T: Runs>(setup: &Setup, mut problem: Gemm<'_, T>, policy: Policy, route: 
         on_cpu(setup, problem.part(i, j, area.rows.len(), area.cols.len()));
     }
     if !doubts.is_empty() {
-        let pool = (!threads::host_is_parallel()).then(self::threads);
         let places = doubts.iter().flat_map(Doubts::places);
-        cpu::entries(problem, places, setup.kernels, pool);
+        cpu::entries(problem, places, setup.kernels, Some(threads()));
     }
     Report { reason, npu, host }
 }
@@ -379,8 +378,7 @@ fn all_on_cpu<T: Kernels>(setup: &Setup, problem: Gemm<'_, T>, reason: Reason) -
 #[inline(always)]
 fn on_cpu<T: Kernels>(setup: &Setup, problem: Gemm<'_, T>) {
     let wants = cpu::wants_threads(problem.m(), problem.n(), problem.k());
-    let pool = (wants && !threads::host_is_parallel()).then(self::threads);
-    cpu::gemm(problem, setup.kernels, pool);
+    cpu::gemm(problem, setup.kernels, wants.then(threads));
 }
 
 fn count(outcome: &Outcome) {

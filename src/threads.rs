@@ -1,148 +1,49 @@
 //! The library's own thread pool: the caller and its helpers share out tickets.
 
-use std::cell::UnsafeCell;
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod berths;
+mod notice;
 
-/// How long a helper without work waits for more before it goes to sleep. To wake it takes 10 to
-/// 80 µs, longer than many a product, and calls often follow each other closely.
-const LINGER: Duration = Duration::from_micros(100);
-
-/// Looks at the notice, some ten microseconds, before others may have the core between two of them.
-const EAGER_LOOKS: u32 = 1_000;
+use notice::{Claim, LINGER, Notice};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// A number of threads that work together: the calling thread and the workers of a private
-/// rayon pool. A pool belongs to the process that made it; [`crate::runtime`] makes a new one
-/// in a forked child.
+/// rayon pool, started when they are first wanted. A pool belongs to the process that made it;
+/// [`crate::runtime`] makes a new one in a forked child.
 ///
 /// The helpers serve one caller at a time. A second caller does not queue: it works alone. Nor
-/// does the caller wait for a helper that has not come by the time the work is done.
+/// does the caller wait for a helper that has not come by the time the work is done. Inside a
+/// parallel region of OpenMP, or on a worker of rayon, whose threads have the cores already, every
+/// caller works alone.
 #[derive(Debug)]
 pub struct Threads {
-    helpers: Option<rayon::ThreadPool>,
-    count: usize,
-    taken: AtomicBool,
+    helpers: OnceLock<Option<rayon::ThreadPool>>,
     notice: Arc<Notice>,
+    seats: Box<[Seat]>,
+    openmp: OpenMp,
+    haste: Haste,
 }
 
-/// Where the caller says what there is to do.
-///
-/// `state` holds a number of the job from bit 17 on, the bit `OPEN`, and below it how many helpers
-/// are at work on it. A helper enters by counting itself while the job is open; the caller closes
-/// the job and waits until nobody is counted.
-struct Notice {
-    state: AtomicU64,
-    /// Helpers that look at the notice now and then.
-    awake: AtomicUsize,
-    job: UnsafeCell<Option<Job>>,
-}
-
-/// One share of the work, to be called by every helper that comes. Only good while the job is open
-/// or has helpers in it.
-type Job = *const (dyn Fn() + Sync);
-
-// SAFETY: `job` is written by the caller that has the helpers, and only while the job is closed and
-// nobody is counted; it is read by helpers that are counted. The job itself is `Sync`.
-unsafe impl Sync for Notice {}
-// SAFETY: as above.
-unsafe impl Send for Notice {}
-
-impl fmt::Debug for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notice").field("state", &self.state).field("awake", &self.awake).finish()
-    }
-}
-
-const OPEN: u64 = 1 << 16;
-const NEXT: u64 = 1 << 17;
-
-impl Notice {
-    fn new() -> Self {
-        Notice { state: AtomicU64::new(0), awake: AtomicUsize::new(0), job: UnsafeCell::new(None) }
-    }
-
-    /// Opens a job; dropping the result closes it and waits for those in it.
-    ///
-    /// # Safety
-    /// Only the caller that has the helpers may, and the job outlives the result.
-    unsafe fn open<'a>(&'a self, job: &'a (dyn Fn() + Sync)) -> Opened<'a> {
-        // SAFETY: changes a lifetime; the caller vouches that the job lives while it is open.
-        let job = unsafe { std::mem::transmute::<&'a (dyn Fn() + Sync), Job>(job) };
-        // SAFETY: the last job is closed and nobody is in it, so nobody reads.
-        unsafe { *self.job.get() = Some(job) };
-        let state = self.state.load(Ordering::Relaxed);
-        self.state.store((state & !(NEXT - 1)).wrapping_add(NEXT) | OPEN, Ordering::Release);
-        Opened(self)
-    }
-
-    /// What a helper does from when it is woken until it goes to sleep again.
-    fn serve(&self) {
-        let mut last = None;
-        let mut idle: Option<Instant> = None;
-        let mut looks = 0;
-        loop {
-            let state = self.state.load(Ordering::Acquire);
-            let number = state & !(NEXT - 1);
-            let enters = state & OPEN != 0
-                && last != Some(number)
-                && self
-                    .state
-                    .compare_exchange(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok();
-            if enters {
-                // SAFETY: this helper is counted in an open job, so the caller keeps it alive.
-                if let Some(job) = unsafe { *self.job.get() } {
-                    // SAFETY: likewise.
-                    unsafe { (*job)() };
-                }
-                self.state.fetch_sub(1, Ordering::Release);
-                (last, idle, looks) = (Some(number), None, 0);
-            } else if looks < EAGER_LOOKS {
-                looks += 1;
-                std::hint::spin_loop();
-            } else if idle.get_or_insert_with(Instant::now).elapsed() < LINGER {
-                std::thread::yield_now();
-            } else {
-                break;
-            }
-        }
-        self.awake.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An open job.
-struct Opened<'a>(&'a Notice);
-
-impl Drop for Opened<'_> {
-    fn drop(&mut self) {
-        self.0.state.fetch_and(!OPEN, Ordering::Relaxed);
-        let mut looks = 0;
-        while self.0.state.load(Ordering::Acquire) & (OPEN - 1) != 0 {
-            looks += 1;
-            if looks < EAGER_LOOKS { std::hint::spin_loop() } else { std::thread::yield_now() }
-        }
-    }
-}
+/// The tickets that one thread takes first, so that what it computes lies together: the number of
+/// the next. When its own are gone a thread takes those of others.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Seat(AtomicUsize);
 
 impl Threads {
     /// The calling thread and `count - 1` helpers. Where the system refuses to start a thread
     /// the caller stays alone.
     pub fn new(count: usize) -> Self {
-        let helpers = count.saturating_sub(1);
-        let pool = (helpers > 0)
-            .then(|| {
-                rayon::ThreadPoolBuilder::new()
-                    .num_threads(helpers)
-                    .thread_name(|i| format!("npublas-{i}"))
-                    .build()
-                    .ok()
-            })
-            .flatten();
-        let count = if pool.is_some() { count } else { 1 };
-        let (taken, notice) = (AtomicBool::new(false), Arc::new(Notice::new()));
-        Threads { helpers: pool, count, taken, notice }
+        let count = count.max(1);
+        Threads {
+            helpers: OnceLock::new(),
+            notice: Arc::new(Notice::new(count)),
+            seats: (0..count).map(|_| Seat::default()).collect(),
+            openmp: OpenMp::default(),
+            haste: Haste::new(),
+        }
     }
 
     /// The calling thread alone.
@@ -150,59 +51,71 @@ impl Threads {
         Threads::new(1)
     }
 
-    /// How many threads take part, the caller included; at least 1.
+    /// How many threads take part at most, the caller included; at least 1.
     pub fn count(&self) -> usize {
-        self.count
+        self.seats.len()
     }
 
-    /// Calls `work(ticket)` once for every ticket below `tickets`, on all threads, in no fixed
-    /// order, and returns when the last one is done. Tickets are handed out one by one, so
-    /// uneven work and uneven cores balance themselves. A panic in a helper ends the process.
+    /// The calling thread with the helpers, if they are free.
+    pub fn crew(&self) -> Crew<'_> {
+        self.crew_if(|| true)
+    }
+
+    /// As [`Threads::crew`], but for work that is hardly longer than it takes to wake a sleeper:
+    /// with helpers that are awake, or when such calls follow each other closely.
+    pub fn crew_at_hand(&self) -> Crew<'_> {
+        self.crew_if(|| {
+            self.notice.awake.load(Ordering::Relaxed) > 0 || self.haste.is_worth_waking()
+        })
+    }
+
+    fn crew_if(&self, wants_helpers: impl Fn() -> bool) -> Crew<'_> {
+        let claim = (self.count() > 1).then(|| self.notice.enter());
+        let free = claim.as_ref().map_or(0, |claim| claim.helpers);
+        let may = || rayon::current_thread_index().is_none() && !self.openmp.is_parallel();
+        let helpers = if free > 0 && wants_helpers() && may() { free } else { 0 };
+        Crew { threads: self, helpers, _claim: claim }
+    }
+
+    /// Has `wanted` helpers awake, or soon so.
+    fn wake(&self, wanted: usize) {
+        let awake = self.notice.awake.load(Ordering::Relaxed);
+        if awake >= wanted {
+            return;
+        }
+        let Some(pool) = self.helpers.get_or_init(|| self.start()) else { return };
+        self.notice.berths.bar();
+        for _ in awake..wanted {
+            self.notice.awake.fetch_add(1, Ordering::Relaxed);
+            let notice = Arc::clone(&self.notice);
+            pool.spawn(move || notice.serve());
+        }
+    }
+
+    #[cold]
+    fn start(&self) -> Option<rayon::ThreadPool> {
+        let notice = Arc::clone(&self.notice);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.count() - 1)
+            .thread_name(|i| format!("npublas-{i}"))
+            .start_handler(move |i| notice.berths.settle(i))
+            .build()
+            .ok()
+    }
+
+    /// [`Crew::for_each`] with all helpers that are free.
     pub fn for_each(&self, tickets: usize, work: impl Fn(usize) + Sync) {
-        self.for_each_with(tickets, || (), |(), ticket| work(ticket));
+        self.crew().for_each(tickets, work);
     }
 
-    /// As [`Threads::for_each`], with a value of its own for each thread that takes part:
-    /// scratch memory, made by `init` on that thread.
+    /// [`Crew::for_each_with`] with all helpers that are free.
     pub fn for_each_with<S>(
         &self,
         tickets: usize,
         init: impl Fn() -> S + Sync,
         work: impl Fn(&mut S, usize) + Sync,
     ) {
-        let next = AtomicUsize::new(0);
-        let take_tickets = || {
-            let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&t| t < tickets);
-            // Who comes too late makes nothing.
-            let Some(first) = take() else { return };
-            let mut scratch = init();
-            work(&mut scratch, first);
-            while let Some(ticket) = take() {
-                work(&mut scratch, ticket);
-            }
-        };
-        match self.helpers.as_ref().filter(|_| tickets > 1).zip(self.take()) {
-            Some((pool, _taken)) => {
-                // SAFETY: the helpers were just taken, and the job is closed before the end of
-                // this block, in a panic too.
-                let _opened = unsafe { self.notice.open(&take_tickets) };
-                // Those that are awake see it; sleepers are woken.
-                let wanted = (self.count - 1).min(tickets - 1);
-                for _ in self.notice.awake.load(Ordering::Relaxed)..wanted {
-                    self.notice.awake.fetch_add(1, Ordering::Relaxed);
-                    let notice = Arc::clone(&self.notice);
-                    pool.spawn(move || notice.serve());
-                }
-                take_tickets();
-            }
-            None => take_tickets(),
-        }
-    }
-
-    /// Claims the helpers, unless another caller has them.
-    fn take(&self) -> Option<Taken<'_>> {
-        // Lazily: a claim that is made and dropped would give back what another caller has.
-        (!self.taken.swap(true, Ordering::Acquire)).then(|| Taken(&self.taken))
+        self.crew().for_each_with(tickets, init, work);
     }
 
     /// As [`Threads::for_each_with`]; returns what `work` made of each ticket, in ticket order.
@@ -225,32 +138,140 @@ impl Threads {
     }
 }
 
-/// Whether the program is inside a parallel region of OpenMP, whose threads have the cores already.
-/// Asks whatever OpenMP library the process has.
-pub fn host_is_parallel() -> bool {
-    // SAFETY: looks up a name.
-    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"omp_in_parallel".as_ptr()) };
-    if symbol.is_null() {
-        return false;
+/// A caller with the helpers that are its own until this is dropped, for one round of tickets after
+/// another.
+#[derive(Debug)]
+pub struct Crew<'a> {
+    threads: &'a Threads,
+    helpers: usize,
+    _claim: Option<Claim<'a>>,
+}
+
+impl Crew<'_> {
+    /// How many threads work on a round of tickets at most, the caller included; at least 1.
+    pub fn count(&self) -> usize {
+        self.helpers + 1
     }
-    // SAFETY: that is the signature of this function in every OpenMP library.
-    unsafe {
-        std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> libc::c_int>(symbol)() != 0
+
+    /// Calls `work(ticket)` once for every ticket below `tickets`, on all threads, and returns when
+    /// the last one is done. Each thread takes tickets that follow each other, one by one, and
+    /// then what others have left, so that uneven work and uneven cores balance themselves. A
+    /// panic in a helper ends the process.
+    pub fn for_each(&mut self, tickets: usize, work: impl Fn(usize) + Sync) {
+        self.for_each_with(tickets, || (), |(), ticket| work(ticket));
+    }
+
+    /// As [`Crew::for_each`], with a value of its own for each thread that takes part: scratch
+    /// memory, made by `init` on that thread.
+    pub fn for_each_with<S>(
+        &mut self,
+        tickets: usize,
+        init: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, usize) + Sync,
+    ) {
+        let helpers = self.helpers.min(tickets.saturating_sub(1));
+        let seats = &self.threads.seats[..helpers + 1];
+        let first = |seat: usize| {
+            let count = seats.len();
+            tickets / count * seat + tickets % count * seat / count
+        };
+        let take_tickets = |own: usize| {
+            // Who comes too late makes nothing.
+            let mut scratch = None;
+            for seat in (own..seats.len()).chain(0..own) {
+                loop {
+                    let ticket = seats[seat].0.fetch_add(1, Ordering::Relaxed);
+                    if ticket >= first(seat + 1) {
+                        break;
+                    }
+                    work(scratch.get_or_insert_with(&init), ticket);
+                }
+            }
+        };
+        if helpers == 0 {
+            let mut scratch = None;
+            (0..tickets).for_each(|ticket| work(scratch.get_or_insert_with(&init), ticket));
+            return;
+        }
+        for (i, seat) in seats.iter().enumerate() {
+            seat.0.store(first(i), Ordering::Relaxed);
+        }
+        let come = AtomicUsize::new(0);
+        let job = || take_tickets((1 + come.fetch_add(1, Ordering::Relaxed)) % seats.len());
+        // SAFETY: the helpers are this crew's, which is borrowed alone, and the job is closed
+        // before the end of this function, in a panic too.
+        let _opened = unsafe { self.threads.notice.open(&job) };
+        self.threads.wake(helpers);
+        take_tickets(0);
     }
 }
 
-/// The claim on the helpers; dropping it gives them back.
-struct Taken<'a>(&'a AtomicBool);
+/// How closely short calls follow each other, as far as they found the helpers asleep.
+#[derive(Debug)]
+struct Haste {
+    start: Instant,
+    /// When the last one came, in nanoseconds from the start.
+    last: AtomicU64,
+    /// How many came in close succession.
+    streak: AtomicU32,
+}
 
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+/// So many short calls in succession wake a helper: it would be idle after fewer, and its waking
+/// costs the caller as much as one of them.
+const STREAK: u32 = 8;
+
+impl Haste {
+    fn new() -> Self {
+        Haste { start: Instant::now(), last: AtomicU64::new(0), streak: AtomicU32::new(0) }
+    }
+
+    /// Notes a call; whether it was the last of many.
+    fn is_worth_waking(&self) -> bool {
+        let now = self.start.elapsed().as_nanos() as u64;
+        let since = now.saturating_sub(self.last.swap(now, Ordering::Relaxed));
+        let is_close = u128::from(since) < LINGER.as_nanos();
+        let streak = if is_close { self.streak.load(Ordering::Relaxed) + 1 } else { 0 };
+        let is_worth = streak >= STREAK;
+        self.streak.store(if is_worth { 0 } else { streak }, Ordering::Relaxed);
+        is_worth
+    }
+}
+
+/// Asks whether the program is inside a parallel region of OpenMP.
+#[derive(Debug, Default)]
+struct OpenMp {
+    /// For so many questions the process is taken to have no OpenMP library, as it had none.
+    absent: AtomicU32,
+}
+
+/// Questions without a search for the library after one in vain: a search takes longer than to
+/// reach a helper.
+const ABSENCE: u32 = 64;
+
+impl OpenMp {
+    /// Asks whatever OpenMP library the process has.
+    fn is_parallel(&self) -> bool {
+        let absent = self.absent.load(Ordering::Relaxed);
+        if absent > 0 {
+            self.absent.store(absent - 1, Ordering::Relaxed);
+            return false;
+        }
+        // SAFETY: looks up a name.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"omp_in_parallel".as_ptr()) };
+        if symbol.is_null() {
+            self.absent.store(ABSENCE, Ordering::Relaxed);
+            return false;
+        }
+        // SAFETY: that is the signature of this function in every OpenMP library.
+        unsafe { std::mem::transmute::<*mut c_void, extern "C" fn() -> libc::c_int>(symbol)() != 0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
 
     #[test]
     fn every_ticket_is_taken_once_and_results_keep_their_order() {
@@ -312,5 +333,58 @@ mod tests {
         }));
         assert!(result.is_err());
         assert_eq!(threads.map(3, || (), |(), ticket| ticket), [0, 1, 2]);
+    }
+
+    /// A crew whose helper sleeps through some rounds, or comes in the middle of one, does every
+    /// ticket once, and each round is done before the next begins.
+    #[test]
+    fn rounds_follow_each_other_whenever_the_helpers_come() {
+        for count in [2, 3, 5] {
+            let threads = Threads::new(count);
+            for pause in [Duration::ZERO, 3 * LINGER] {
+                for tickets in [1, 2, 7, 64] {
+                    std::thread::sleep(pause);
+                    let mut crew = threads.crew();
+                    let done: Vec<AtomicUsize> =
+                        (0..tickets).map(|_| AtomicUsize::new(0)).collect();
+                    for round in 0..20 {
+                        crew.for_each(tickets, |ticket| {
+                            assert_eq!(done[ticket].fetch_add(1, Ordering::Relaxed), round);
+                        });
+                        assert!(done.iter().all(|done| done.load(Ordering::Relaxed) == round + 1));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn helpers_belong_to_one_caller_at_a_time() {
+        let threads = Threads::new(3);
+        let (first, second) = (threads.crew(), threads.crew());
+        assert_eq!((first.count(), second.count()), (3, 1));
+        drop(first);
+        // One of three threads is another caller's.
+        let third = threads.crew();
+        assert_eq!(third.count(), 2);
+        drop((second, third));
+        assert_eq!(threads.crew().count(), 3);
+    }
+
+    #[test]
+    fn short_work_wakes_nobody_unless_it_comes_often() {
+        let threads = Threads::new(2);
+        assert_eq!(threads.crew_at_hand().count(), 1);
+        // Whether calls follow each other closely is up to the machine.
+        let mut calls = 0..1_000_000;
+        assert!(calls.any(|_| threads.crew_at_hand().count() == 2), "in quick succession");
+    }
+
+    #[test]
+    fn a_worker_of_rayon_works_alone() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let threads = Threads::new(2);
+        assert_eq!(pool.install(|| threads.crew().count()), 1);
+        assert_eq!(threads.crew().count(), 2);
     }
 }

@@ -1,12 +1,20 @@
-//! Large products: the five loops over packed blocks.
+//! Large products: the five loops over packed blocks, on one thread, or on all of them.
+//!
+//! All threads share what is packed. They pack blocks of A and B together, panel by panel, then
+//! they take tiles of the block of C that belongs to these: the same micro-kernels over the same
+//! steps of the sum as on one thread, hence the same bits. Nothing is packed twice for their sake,
+//! so a ticket may be small.
 
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
-use super::pack;
+use super::pack::{self, Pack};
 use super::scratch::Scratch;
 use super::small;
 use super::tile::{self, Place};
+use crate::mat::MatRef;
 use crate::problem::Gemm;
+use crate::threads::Crew;
+use std::ops::Range;
 
 /// The five loops with this thread's memory.
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
@@ -62,6 +70,176 @@ fn five_loops<T: Kernels>(
         }
     }
     blocks.memory.keep();
+}
+
+/// Most bytes of packed A, and of packed B, that threads share at a time: both stay in L3.
+const SHARED_BYTES: usize = 4 << 20;
+
+/// Bytes of C times length of the sum that are worth a ticket: some ten microseconds.
+const TICKET_BYTES: usize = 8 << 20;
+
+/// Packed elements that are worth a ticket.
+const PACK_TICKET: usize = 16 << 10;
+
+/// Fewest tickets per thread: enough for a thread that lags behind to be relieved of work.
+const TICKETS_PER_THREAD: usize = 4;
+
+/// The five loops on all threads of the crew. `false` when there is no memory for what they share:
+/// then nothing has been done.
+pub(super) fn gemm_shared<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &Gemm<'_, T>,
+    crew: &mut Crew<'_>,
+) -> bool {
+    let (m, n, k) = (p.m(), p.n(), p.k());
+    let Some(shared) = Shared::reserve(kernel, m, n, k) else { return false };
+    let Shared { mc, nc, depth, .. } = shared;
+    for jc in (0..n).step_by(nc) {
+        for pc in (0..k).step_by(depth) {
+            for ic in (0..m).step_by(mc) {
+                let lengths = (mc.min(m - ic), nc.min(n - jc), depth.min(k - pc));
+                let stage = Stage { kernel, p, shared: &shared, origin: (ic, jc, pc), lengths };
+                stage.pack(crew, ic == 0);
+                stage.compute(crew);
+            }
+        }
+    }
+    shared.memory.keep();
+    true
+}
+
+/// What packs a panel, and the lines in it.
+type Panel<T> = (Pack<T>, usize);
+
+/// A block of C, and the part of the sum that is packed for it.
+struct Stage<'a, T: Kernels> {
+    kernel: &'a MicroKernel<T>,
+    p: &'a Gemm<'a, T>,
+    shared: &'a Shared<T>,
+    /// First row, first column, first index of the sum.
+    origin: (usize, usize, usize),
+    /// Rows, columns, indices.
+    lengths: (usize, usize, usize),
+}
+
+impl<T: Kernels> Stage<'_, T> {
+    /// Packs the rows of A, and the columns of B if asked to, for all steps.
+    fn pack(&self, crew: &mut Crew<'_>, with_b: bool) {
+        let Stage { kernel, p, shared, .. } = *self;
+        let (ic, jc, pc) = self.origin;
+        let (rows, cols, length) = self.lengths;
+        let cols = if with_b { cols } else { 0 };
+        let a = p.a.block(ic, pc, rows, length);
+        let b = p.b.block(pc, jc, length, cols).t();
+        let most = rows.div_ceil(kernel.mr).max(cols.div_ceil(kernel.nr));
+        let tickets = ((rows + cols) * length / PACK_TICKET).clamp(1, most);
+        crew.for_each(tickets, |ticket| {
+            let some = |lines: usize, width: usize| {
+                let panels = lines.div_ceil(width);
+                let at = |ticket: usize| (panels * ticket / tickets * width).min(lines);
+                at(ticket)..at(ticket + 1)
+            };
+            let (a_lines, b_lines) = (some(rows, kernel.mr), some(cols, kernel.nr));
+            for l in (0..length).step_by(shared.step) {
+                let kc = shared.step.min(length - l);
+                // SAFETY: the lines exist, the panels of a step have room for all of them one
+                // after another, and those of different tickets are different.
+                unsafe {
+                    let to = |panels: *mut T, lines: &Range<usize>| panels.add(lines.start * kc);
+                    let (a_to, b_to) = (to(shared.a(l), &a_lines), to(shared.b(l), &b_lines));
+                    let pack = |x: &MatRef<'_, T>, lines: &Range<usize>, panel: Panel<T>, to| {
+                        let strides = (x.row_stride(), x.col_stride());
+                        pack::panels(panel, x.at(lines.start, l), strides, (lines.len(), kc), to);
+                    };
+                    pack(&a, &a_lines, (kernel.pack_a, kernel.mr), a_to);
+                    pack(&b, &b_lines, (kernel.pack_b, kernel.nr), b_to);
+                }
+            }
+        });
+    }
+
+    /// Computes the block of C from what is packed.
+    fn compute(&self, crew: &mut Crew<'_>) {
+        let Stage { kernel, p, shared, .. } = *self;
+        let (ic, jc, pc) = self.origin;
+        let (rows, cols, length) = self.lengths;
+        let (mr, nr) = (kernel.mr, kernel.nr);
+        // Rows first, so that a block of A fits its cache; then columns, for enough tickets.
+        let down = rows.div_ceil(kernel.blocking.mc);
+        let work =
+            rows.saturating_mul(cols).saturating_mul(length) / (TICKET_BYTES / size_of::<T>());
+        let right = work.max(TICKETS_PER_THREAD * crew.count()).div_ceil(down);
+        let height = rows.div_ceil(down).next_multiple_of(mr);
+        let width = cols.div_ceil(right).next_multiple_of(nr);
+        let (down, right) = (rows.div_ceil(height), cols.div_ceil(width));
+        crew.for_each(down * right, |ticket| {
+            let (i, j) = (ticket / right * height, ticket % right * width);
+            let (rows, cols) = (height.min(rows - i), width.min(cols - j));
+            let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
+            let place = Place { c: p.c.at(ic + i, jc + j), rs, cs, rows, cols };
+            for l in (0..length).step_by(shared.step) {
+                let kc = shared.step.min(length - l);
+                // The first step brings in the old C, the others add.
+                let beta = if pc + l == 0 { p.beta } else { T::ONE };
+                let scaling = Scaling { alpha: p.alpha, beta, conj_a: p.conj_a, conj_b: p.conj_b };
+                // SAFETY: all panels are packed for this kernel, whose family runs on this CPU or
+                // it would not have been chosen. The blocks of different tickets have no element
+                // in common, every ticket is handed out once, and C is borrowed alone.
+                unsafe {
+                    let (a, b) = (shared.a(l).add(i * kc), shared.b(l).add(j * kc));
+                    macro_kernel(kernel, kc, a, b, &scaling, &place);
+                }
+            }
+        });
+    }
+}
+
+/// Memory for what threads pack together, and how much that is.
+struct Shared<T> {
+    /// Rows of A and columns of B.
+    mc: usize,
+    nc: usize,
+    /// Length of a step of the sum, and of all steps that are packed at a time.
+    step: usize,
+    depth: usize,
+    /// Room for `depth` long panels of `mc` rows and `nc` columns, 64-byte aligned.
+    a: *mut T,
+    b: *mut T,
+    memory: Scratch,
+}
+
+// SAFETY: the memory is plain, and who writes where in it is up to those who use it.
+unsafe impl<T: Sync> Sync for Shared<T> {}
+
+impl<T: Kernels> Shared<T> {
+    fn reserve(kernel: &MicroKernel<T>, m: usize, n: usize, k: usize) -> Option<Self> {
+        let (_, step) = kernel.blocking.steps(k).next()?;
+        let line = step * size_of::<T>();
+        // As even as possible, and whole panels.
+        let share = |lines: usize, width: usize| {
+            let parts = (lines * line).div_ceil(SHARED_BYTES);
+            lines.div_ceil(parts).next_multiple_of(width)
+        };
+        let (mc, nc) = (share(m, kernel.mr), share(n, kernel.nr));
+        let steps = (SHARED_BYTES / (mc.max(nc) * line)).clamp(1, k.div_ceil(step));
+        let depth = steps * step;
+        let a_bytes = (mc * depth * size_of::<T>()).next_multiple_of(64);
+        let memory = Scratch::take(a_bytes + nc * depth * size_of::<T>())?;
+        let a = memory.start().cast();
+        // SAFETY: the memory is larger than that.
+        let b = unsafe { memory.start().add(a_bytes) }.cast();
+        Some(Shared { mc, nc, step, depth, a, b, memory })
+    }
+
+    /// The panels of A for the step at `l` of those that are packed.
+    fn a(&self, l: usize) -> *mut T {
+        self.a.wrapping_add(l * self.mc)
+    }
+
+    /// The panels of B, likewise.
+    fn b(&self, l: usize) -> *mut T {
+        self.b.wrapping_add(l * self.nc)
+    }
 }
 
 /// The two inner loops: all tiles of one block of C from packed blocks of A and B.

@@ -6,11 +6,27 @@ use super::{parallel, small};
 use crate::problem::Gemm;
 use crate::threads::Threads;
 
+/// From so much work on threads are worth it: about 64 × 64 × 64.
+const SHORT: usize = 64 * 64 * 64;
+
+/// From so much work on it is worth waking threads that sleep: about 128 × 128 × 128.
+const LONG: usize = 128 * 128 * 128;
+
+/// Multiplications in the time that it takes to read an element.
+const READING: usize = 8;
+
 /// Whether a product of this shape is large enough to be shared between threads.
 #[inline]
 pub fn wants_threads(m: usize, n: usize, k: usize) -> bool {
-    // Sizes that are all below 128 need no product.
-    (m | n | k) >= 128 && m.saturating_mul(n).saturating_mul(k) >= 128 * 128 * 128
+    // Sizes that are all below 64 need no product.
+    (m | n | k) >= 64 && work(m, n, k) >= SHORT
+}
+
+/// How long a product takes, in multiplications.
+fn work(m: usize, n: usize, k: usize) -> usize {
+    let elements = [(m, k), (k, n), (m, n)].map(|(rows, cols)| rows.saturating_mul(cols));
+    let reading = elements.into_iter().fold(0, usize::saturating_add).saturating_mul(READING);
+    elements[0].saturating_mul(n).saturating_add(reading)
 }
 
 /// Computes `C ← α·A·B + β·C` with the kernels of `family`, and with the help of `threads` where
@@ -53,8 +69,13 @@ fn by_path<T: Kernels>(
         problem.transpose();
     }
     let path = Path::of(kernel, &problem);
-    match threads.filter(|threads| threads.count() > 1 && wants_threads(m, n, k)) {
-        Some(threads) => parallel::gemm(kernel, &problem, threads, path),
-        None => path.run(kernel, &mut problem),
+    if let Some(threads) = threads.filter(|_| wants_threads(m, n, k)) {
+        let is_long = work(m, n, k) >= LONG;
+        let mut crew = if is_long { threads.crew() } else { threads.crew_at_hand() };
+        if crew.count() > 1 {
+            return parallel::gemm(kernel, &problem, path, &mut crew);
+        }
+        return path.run(kernel, &mut problem);
     }
+    path.run(kernel, &mut problem);
 }

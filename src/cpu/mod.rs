@@ -10,8 +10,9 @@
 //! * `blocks`: the five loops. C is cut into NC columns, the sum into KC steps, C into MC rows;
 //!   blocks of B and A are packed into panels, and the micro-kernel walks over tiles of MR × NR.
 //!
-//! `parallel` cuts C into blocks, one ticket each, and runs the path on every block. All paths end
-//! in [`kernel`]: the only place with instructions of one CPU.
+//! `parallel` shares a product between threads: `blocks` by packing together, `inner` by the steps of
+//! a long sum where C is small, and all else by pieces of C, one ticket each, on the path of the
+//! whole. All paths end in [`kernel`]: the only place with instructions of one CPU.
 //!
 //! [`entries()`] computes single entries of C, those that the NPU leaves out.
 //!
@@ -28,6 +29,7 @@ mod blocks;
 mod dots;
 mod entries;
 pub mod gemm;
+mod inner;
 pub mod kernel;
 mod pack;
 mod parallel;

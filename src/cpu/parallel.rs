@@ -1,90 +1,97 @@
-//! Sharing one product between threads: C is cut into blocks, one ticket each.
+//! Sharing one product between threads.
 //!
-//! Only rows and columns are cut, never the sum, so that the number of threads does not show in
-//! the result. Every block is a product of its own and packs what it needs: a line of A is
-//! packed once per column of blocks, a line of B once per row of blocks, and no thread ever
-//! waits for another before the end.
+//! Large products share what is packed ([`blocks`]), those with a small C share out the steps of
+//! their sum ([`inner`]), and of all others C is cut, one ticket for each piece: every piece is a
+//! product of its own. The sum is never cut where one thread would not cut it, so that the number
+//! of threads does not show in the result.
 
+use super::kernel::dot::ROWS;
 use super::kernel::{Kernels, MicroKernel};
 use super::path::Path;
+use super::{blocks, inner};
 use crate::mat::MatMut;
 use crate::problem::Gemm;
-use crate::threads::Threads;
+use crate::threads::Crew;
 
 /// Most tickets per thread: enough for a thread that lags behind to be relieved of work.
 const TICKETS_PER_THREAD: usize = 4;
 
-/// Entries of C that are worth a ticket beyond one per thread: in smaller blocks the packing
-/// that they repeat would show.
-const TICKET_SIZE: usize = 160 * 160;
+/// Entries of C that are worth a ticket beyond one per thread.
+const TICKET_SIZE: usize = 64 * 64;
 
-/// Computes the problem on all threads, each block on the given path.
+/// Computes the problem on all threads of the crew.
 pub(super) fn gemm<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &Gemm<'_, T>,
-    threads: &Threads,
     path: Path,
+    crew: &mut Crew<'_>,
+) {
+    let is_done = inner::gemm(kernel, p, path, crew)
+        || (path == Path::Blocks && blocks::gemm_shared(kernel, p, crew));
+    if !is_done {
+        by_pieces(kernel, p, path, crew);
+    }
+}
+
+/// Computes the problem on all threads, each piece of C on the given path.
+fn by_pieces<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &Gemm<'_, T>,
+    path: Path,
+    crew: &mut Crew<'_>,
 ) {
     let (m, n) = (p.m(), p.n());
-    let count = threads.count();
-    let tickets = (m.saturating_mul(n) / TICKET_SIZE).clamp(count, TICKETS_PER_THREAD * count);
-    let grid = Grid::new(m, n, kernel.mr, kernel.nr, tickets);
-    threads.for_each(grid.tickets(), |ticket| {
-        let (i, j) = grid.origin(ticket);
-        let (rows, cols) = (grid.rows.min(m - i), grid.cols.min(n - j));
-        let mut block = Gemm {
+    let count = crew.count();
+    let wanted = (m.saturating_mul(n) / TICKET_SIZE).clamp(count, TICKETS_PER_THREAD * count);
+    // Rows that dot products take together must stay together: their sums are cut differently.
+    let unit = (1 << kernel.lanes_log2).max(ROWS);
+    let pieces = Pieces::new(m, n, unit, wanted);
+    crew.for_each(pieces.count(m, n), |ticket| {
+        let (i, j) = pieces.origin(ticket);
+        let (rows, cols) = (pieces.rows.min(m - i), pieces.cols.min(n - j));
+        let mut piece = Gemm {
             alpha: p.alpha,
             a: p.a.block(i, 0, rows, p.k()),
             conj_a: p.conj_a,
             b: p.b.block(0, j, p.k(), cols),
             conj_b: p.conj_b,
             beta: p.beta,
-            // SAFETY: the block lies inside C; blocks of different tickets have no element in
+            // SAFETY: the piece lies inside C; pieces of different tickets have no element in
             // common, every ticket is handed out once, and `p` is borrowed until all are done.
             c: unsafe { MatMut::new(p.c.at(i, j), rows, cols, p.c.row_stride(), p.c.col_stride()) },
         };
-        path.run(kernel, &mut block);
+        path.run(kernel, &mut piece);
     });
 }
 
-/// C cut into blocks of `rows × cols`, those at the far edges smaller.
+/// C cut into pieces of `rows × cols`, between rows or between columns; the last may be smaller.
 #[derive(Debug, PartialEq, Eq)]
-struct Grid {
+struct Pieces {
     rows: usize,
     cols: usize,
-    /// Blocks in a column of blocks.
-    down: usize,
-    /// Blocks in a row of blocks.
-    right: usize,
+    is_by_rows: bool,
 }
 
-impl Grid {
-    /// About `wanted` blocks of whole tiles, as square as possible: each cut halves the longer
-    /// side, because the packing that blocks repeat grows with their circumference.
-    fn new(m: usize, n: usize, mr: usize, nr: usize, wanted: usize) -> Grid {
-        let (mut rows, mut cols) = (m, n);
-        let (mut down, mut right) = (1, 1);
-        while down * right < wanted {
-            if rows >= cols && rows > mr {
-                down += 1;
-                rows = m.div_ceil(down).next_multiple_of(mr);
-            } else if cols > nr {
-                right += 1;
-                cols = n.div_ceil(right).next_multiple_of(nr);
-            } else {
-                break;
-            }
+impl Pieces {
+    /// About `wanted` pieces, cut so that they are as even as possible when rows come in whole
+    /// `unit`s, say vectors: between rows if that makes no difference, for rows of A may be packed.
+    fn new(m: usize, n: usize, unit: usize, wanted: usize) -> Pieces {
+        let units = m.div_ceil(unit);
+        let (height, width) = (units.div_ceil(wanted), n.div_ceil(wanted));
+        if height.saturating_mul(n) <= units.saturating_mul(width) {
+            Pieces { rows: height * unit, cols: n, is_by_rows: true }
+        } else {
+            Pieces { rows: m, cols: width, is_by_rows: false }
         }
-        Grid { rows, cols, down: m.div_ceil(rows), right: n.div_ceil(cols) }
     }
 
-    fn tickets(&self) -> usize {
-        self.down * self.right
+    fn count(&self, m: usize, n: usize) -> usize {
+        if self.is_by_rows { m.div_ceil(self.rows) } else { n.div_ceil(self.cols) }
     }
 
-    /// First row and column of a block: down the columns of C first.
+    /// First row and column of a piece.
     fn origin(&self, ticket: usize) -> (usize, usize) {
-        (ticket % self.down * self.rows, ticket / self.down * self.cols)
+        if self.is_by_rows { (ticket * self.rows, 0) } else { (0, ticket * self.cols) }
     }
 }
 
@@ -93,27 +100,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_grid_covers_c_once_with_whole_tiles() {
+    fn the_pieces_cover_c_once() {
         let sizes = [1, 3, 16, 17, 100, 640, 1023];
         for m in sizes {
             for n in sizes {
                 for wanted in [1, 2, 8, 28] {
-                    let grid = Grid::new(m, n, 16, 6, wanted);
-                    assert!(grid.rows.is_multiple_of(16) || grid.down == 1, "{grid:?}");
-                    assert!(grid.cols.is_multiple_of(6) || grid.right == 1, "{grid:?}");
+                    let pieces = Pieces::new(m, n, 16, wanted);
                     let mut covered = vec![0; m * n];
-                    for ticket in 0..grid.tickets() {
-                        let (i, j) = grid.origin(ticket);
-                        assert!(i < m && j < n, "an empty block of {grid:?}");
-                        for j in j..(j + grid.cols).min(n) {
-                            for i in i..(i + grid.rows).min(m) {
+                    for ticket in 0..pieces.count(m, n) {
+                        let (i, j) = pieces.origin(ticket);
+                        assert!(i < m && j < n, "an empty piece of {pieces:?}");
+                        for j in j..(j + pieces.cols).min(n) {
+                            for i in i..(i + pieces.rows).min(m) {
                                 covered[i + j * m] += 1;
                             }
                         }
                     }
-                    assert!(covered.iter().all(|&times| times == 1), "{grid:?}");
+                    assert!(covered.iter().all(|&times| times == 1), "{pieces:?}");
+                    assert!(pieces.count(m, n) <= wanted, "{pieces:?}");
                 }
             }
         }
+        // Seven vectors of rows are no two halves, a hundred columns are.
+        assert_eq!(Pieces::new(100, 100, 16, 2), Pieces { rows: 100, cols: 50, is_by_rows: false });
+        assert_eq!(Pieces::new(64, 64, 16, 2), Pieces { rows: 32, cols: 64, is_by_rows: true });
     }
 }

@@ -102,6 +102,16 @@ impl Path {
         }
     }
 
+    /// The length of the steps in which a sum of length `k` is taken, but for the last; `None` where
+    /// it is taken whole.
+    pub(super) fn step<T: Kernels>(self, kernel: &MicroKernel<T>, k: usize) -> Option<usize> {
+        match self {
+            Path::Small(depth) => Some(depth),
+            Path::Blocks => kernel.blocking.steps(k).next().map(|(_, length)| length),
+            Path::Dots => None,
+        }
+    }
+
     /// Computes the problem, or a part of the one that the path was chosen for.
     #[inline]
     pub(super) fn run<T: Kernels>(self, kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {

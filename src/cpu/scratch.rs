@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 /// A larger buffer goes back to the system after the call.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 9 << 20;
 
 /// A line of the cache, and the widest vector.
 const ALIGNMENT: usize = 64;
