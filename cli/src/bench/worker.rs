@@ -14,7 +14,6 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
-use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 /// The variables by which libraries are told how many threads to use.
@@ -29,6 +28,9 @@ const THREADS: [&str; 6] = [
 
 /// How long a turn waits for a quiet moment.
 const PATIENCE: Duration = Duration::from_millis(60);
+
+/// Seconds that several callers at once warm up.
+const WARMING: f64 = 0.04;
 
 /// The command of the program that makes it a worker.
 pub const COMMAND: &str = "bench-worker";
@@ -193,11 +195,13 @@ impl<T: Element> Timed for Prepared<T> {
         let (callers, function) = (self.products.len(), self.function);
         let each = self.estimate * callers as f64;
         let times = (seconds / each).max(1.0) as usize;
+        // Schedulers take a while to give several callers a CPU each.
+        let warming = if callers > 1 { WARMING.max(seconds / 4.0) } else { seconds / 4.0 };
         let all_warm = Barrier::new(callers);
         let turn = |product: &mut Product<T>| {
             // What slept a while finds its caches cold, its threads parked and its clock low.
             let warm = Instant::now();
-            while warm.elapsed().as_secs_f64() < seconds / 4.0 {
+            while warm.elapsed().as_secs_f64() < warming {
                 product.run(&function);
             }
             all_warm.wait();
@@ -205,17 +209,21 @@ impl<T: Element> Timed for Prepared<T> {
             for _ in 0..times {
                 product.run(&function);
             }
-            start.elapsed().as_secs_f64()
+            (start, Instant::now())
         };
         let (first, others) = self.products.split_first_mut().expect("somebody calls");
-        let longest = std::thread::scope(|scope| {
+        let elapsed = std::thread::scope(|scope| {
             let turn = &turn;
             let others: Vec<_> =
                 others.iter_mut().map(|product| scope.spawn(move || turn(product))).collect();
-            let time = |other: ScopedJoinHandle<'_, f64>| other.join().expect("no turn panics");
-            others.into_iter().map(time).fold(turn(first), f64::max)
+            let (mut start, mut end) = turn(first);
+            for other in others {
+                let turn = other.join().expect("no turn panics");
+                (start, end) = (start.min(turn.0), end.max(turn.1));
+            }
+            end - start
         });
-        self.estimate = longest / (times * callers) as f64;
+        self.estimate = elapsed.as_secs_f64() / (times * callers) as f64;
         self.estimate
     }
 }
