@@ -217,7 +217,7 @@ impl<T: Kernels> Shared<T> {
         let line = step * size_of::<T>();
         // As even as possible, and whole panels.
         let share = |lines: usize, width: usize| {
-            let parts = (lines * line).div_ceil(SHARED_BYTES);
+            let parts = lines.saturating_mul(line).div_ceil(SHARED_BYTES);
             lines.div_ceil(parts).next_multiple_of(width)
         };
         let (mc, nc) = (share(m, kernel.mr), share(n, kernel.nr));

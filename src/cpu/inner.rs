@@ -35,7 +35,7 @@ pub(super) fn gemm<T: Kernels>(
     let (m, n, k) = (p.m(), p.n(), p.k());
     let Some(step) = path.step(kernel, k) else { return false };
     let steps = k.div_ceil(step.max(1));
-    if m * n > LARGEST || step < SHORTEST || steps < 2 * crew.count() {
+    if m.saturating_mul(n) > LARGEST || step < SHORTEST || steps < 2 * crew.count() {
         return false;
     }
     let Some(memory) = Scratch::take((steps - 1) * m * n * size_of::<T>()) else { return false };

@@ -7,7 +7,7 @@
 
 use super::kernel::dot::ROWS;
 use super::kernel::{Kernels, MicroKernel};
-use super::path::Path;
+use super::path::{self, Path};
 use super::{blocks, inner};
 use crate::mat::MatMut;
 use crate::problem::Gemm;
@@ -19,6 +19,10 @@ const TICKETS_PER_THREAD: usize = 4;
 /// Entries of C that are worth a ticket beyond one per thread.
 const TICKET_SIZE: usize = 64 * 64;
 
+/// Most multiplications of a product whose threads are better off without packing, where A need not
+/// be. A sum that is taken in one step has the same bits either way.
+const UNPACKED: usize = 192 * 192 * 192;
+
 /// Computes the problem on all threads of the crew.
 pub(super) fn gemm<T: Kernels>(
     kernel: &MicroKernel<T>,
@@ -26,6 +30,15 @@ pub(super) fn gemm<T: Kernels>(
     path: Path,
     crew: &mut Crew<'_>,
 ) {
+    let is_short = p.k() <= kernel.blocking.kc && path::has_contiguous_rows(&p.a);
+    let path = match path {
+        Path::Blocks
+            if is_short && p.m().saturating_mul(p.n()).saturating_mul(p.k()) <= UNPACKED =>
+        {
+            Path::Small(p.k())
+        }
+        path => path,
+    };
     let is_done = inner::gemm(kernel, p, path, crew)
         || (path == Path::Blocks && blocks::gemm_shared(kernel, p, crew));
     if !is_done {
