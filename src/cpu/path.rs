@@ -106,9 +106,9 @@ impl Path {
     /// it is taken whole.
     pub(super) fn step<T: Kernels>(self, kernel: &MicroKernel<T>, k: usize) -> Option<usize> {
         match self {
-            Path::Small(depth) => Some(depth),
+            Path::Small(depth) | Path::Stream(depth) => Some(depth),
             Path::Blocks => kernel.blocking.steps(k).next().map(|(_, length)| length),
-            Path::Dots => None,
+            Path::Dots { .. } => None,
         }
     }
 

@@ -19,6 +19,9 @@ struct Berth {
     barred: AtomicI32,
 }
 
+/// Most helpers that are kept off a CPU.
+const MOST: usize = 7;
+
 /// No CPU.
 const NONE: i32 = -1;
 
@@ -35,14 +38,26 @@ impl Berths {
     }
 
     /// Keeps the helpers off the calling thread's CPU until they have woken. Does nothing where
-    /// the system does not let it.
+    /// the system does not let it, nor with many helpers: one of them more or less is not worth two
+    /// calls of the kernel for each. Only for the caller that has the helpers.
     pub fn bar(&self) {
+        if self.0.len() > MOST {
+            return;
+        }
         // SAFETY: asks for a number.
         let cpu = unsafe { libc::sched_getcpu() };
         for berth in &self.0 {
             let thread = berth.thread.load(Ordering::Relaxed);
-            if thread != 0 && change(thread, cpu, Change::Remove) {
-                berth.barred.store(cpu, Ordering::Relaxed);
+            // What is barred already stays so until it is lifted: nobody would remember two.
+            let (free, relaxed) = (NONE, Ordering::Relaxed);
+            if thread == 0 || berth.barred.compare_exchange(free, cpu, relaxed, relaxed).is_err() {
+                continue;
+            }
+            if !change(thread, cpu, Change::Remove) {
+                berth.barred.store(NONE, Ordering::Relaxed);
+            } else if berth.barred.load(Ordering::Relaxed) == NONE {
+                // The helper came just before that, and found nothing to lift.
+                change(thread, cpu, Change::Add);
             }
         }
     }
