@@ -27,6 +27,7 @@
 pub mod abi;
 pub mod blas;
 pub mod config;
+mod count;
 pub mod cpu;
 pub mod fork;
 pub mod mat;

@@ -3,10 +3,10 @@
 //! [`gemm()`](gemm::gemm) transposes the whole problem where that suits the kernels, then `path`
 //! chooses, by shape and strides:
 //!
-//! * `dots`: one column of C and contiguous rows of A.
-//! * `small`: B is read where it lies, A too where its columns are contiguous. No allocation when
-//!   the sum is short.
-//!   For few columns of C and a large A it asks for A ahead of time.
+//! * `dots`: one column of C, or a few, and contiguous rows of A.
+//! * `small`: small and middle C, and those of few rows or columns. B is read where it lies, A too
+//!   where its columns are contiguous; a large A is asked for ahead of time. No allocation when the
+//!   sum is short.
 //! * `blocks`: the five loops. C is cut into NC columns, the sum into KC steps, C into MC rows;
 //!   blocks of B and A are packed into panels, and the micro-kernel walks over tiles of MR × NR.
 //!
