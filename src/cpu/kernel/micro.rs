@@ -119,10 +119,13 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
     // SAFETY: the caller's promises are those of both functions.
     unsafe {
-        // C is wanted only after the sum, and is rarely in the first cache by then.
+        // C, all its lines, is wanted only after the sum, and is rarely in the first cache by then.
         if R::PACKED {
             for j in 0..NC {
-                V::prefetch(c.wrapping_offset(j as isize * ld).cast());
+                let column: *const T::Real = c.wrapping_offset(j as isize * ld).cast();
+                for i in 0..MV {
+                    V::prefetch(column.wrapping_add(i * V::LANES));
+                }
             }
         }
         let mask = V::mask(if R::FULL { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
