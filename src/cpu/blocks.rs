@@ -223,11 +223,7 @@ impl<T: Kernels> Shared<T> {
         let (mc, nc) = (share(m, kernel.mr), share(n, kernel.nr));
         let steps = (SHARED_BYTES / (mc.max(nc) * line)).clamp(1, k.div_ceil(step));
         let depth = steps * step;
-        let a_bytes = (mc * depth * size_of::<T>()).next_multiple_of(64);
-        let memory = Scratch::take(a_bytes + nc * depth * size_of::<T>())?;
-        let a = memory.start().cast();
-        // SAFETY: the memory is larger than that.
-        let b = unsafe { memory.start().add(a_bytes) }.cast();
+        let (a, b, memory) = side_by_side((mc * depth, nc * depth), Scratch::take)?;
         Some(Shared { mc, nc, step, depth, a, b, memory })
     }
 
@@ -309,12 +305,7 @@ impl<T: Kernels> Blocks<T> {
         let mut mc = kernel.blocking.mc.min(m).next_multiple_of(kernel.mr);
         let mut nc = kernel.blocking.nc.min(n).next_multiple_of(kernel.nr);
         loop {
-            // The block of A takes whole cache lines, so that the block of B begins with one.
-            let a_bytes = (mc * kc * size_of::<T>()).next_multiple_of(64);
-            if let Some(memory) = take(a_bytes + nc * kc * size_of::<T>()) {
-                let a = memory.start().cast();
-                // SAFETY: the memory is larger than that.
-                let b = unsafe { memory.start().add(a_bytes) }.cast();
+            if let Some((a, b, memory)) = side_by_side((mc * kc, nc * kc), &take) {
                 return Some(Blocks { mc, nc, a, b, memory });
             }
             if nc > kernel.nr {
@@ -326,6 +317,19 @@ impl<T: Kernels> Blocks<T> {
             }
         }
     }
+}
+
+/// Room for so many elements of A and of B, each 64-byte aligned.
+fn side_by_side<T>(
+    (a, b): (usize, usize),
+    take: impl Fn(usize) -> Option<Scratch>,
+) -> Option<(*mut T, *mut T, Scratch)> {
+    // A takes whole cache lines, so that B begins with one.
+    let a_bytes = (a * size_of::<T>()).next_multiple_of(64);
+    let memory = take(a_bytes + b * size_of::<T>())?;
+    // SAFETY: the memory is larger than that.
+    let b = unsafe { memory.start().add(a_bytes) };
+    Some((memory.start().cast(), b.cast(), memory))
 }
 
 #[cfg(test)]

@@ -69,13 +69,13 @@ fn by_path<T: Kernels>(
         problem.transpose();
     }
     let path = Path::of(kernel, &problem);
-    if let Some(threads) = threads.filter(|_| wants_threads(m, n, k)) {
+    // Held to the end: a caller that computes alone has a core too, which no helper shall take.
+    let mut crew = threads.filter(|_| wants_threads(m, n, k)).map(|threads| {
         let is_long = work(m, n, k) >= LONG;
-        let mut crew = if is_long { threads.crew() } else { threads.crew_at_hand() };
-        if crew.count() > 1 {
-            return parallel::gemm(kernel, &problem, path, &mut crew);
-        }
-        return path.run(kernel, &mut problem);
+        if is_long { threads.crew() } else { threads.crew_at_hand() }
+    });
+    match &mut crew {
+        Some(crew) if crew.count() > 1 => parallel::gemm(kernel, &problem, path, crew),
+        _ => path.run(kernel, &mut problem),
     }
-    path.run(kernel, &mut problem);
 }

@@ -16,12 +16,8 @@ const FEW_LINES: usize = 16;
 const SMALL: usize = 100 * 100 * 100;
 
 /// From so many bytes of A on, which is more than the first caches hold, it is read in place by
-/// kernels that ask for it ahead of time, ...
+/// kernels that ask for it ahead of time.
 const FAR_BYTES: usize = 1 << 19;
-
-/// ... up to so many columns of C: fewer where a tile is as high as a line of the cache, for such
-/// short pieces of A's columns come slowly each time that they are read again.
-const FAR_COLS: [usize; 2] = [16, 256];
 
 /// With so few columns, or half as many of complex numbers, and more bytes than this, all there is
 /// to do is to read A: in long streams then, by columns of C, of which every one takes memory
@@ -86,14 +82,13 @@ impl Path {
         }
         let elements = m.saturating_mul(k);
         let bytes = elements.saturating_mul(size_of::<T>());
-        let is_high = kernel.mr * size_of::<T>() > 64;
-        if n <= FAR_COLS[usize::from(is_high)] && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
+        let Blocking { in_place, few_rows, far_cols, .. } = kernel.blocking;
+        if n <= far_cols && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
             let parts = if T::COMPLEX { 2 } else { 1 };
             let is_long = |&(cols, far): &(usize, usize)| n * parts <= cols && bytes > far;
             let in_streams = STREAM_BYTES.iter().any(is_long);
             return Path::Stream(if in_streams { STREAMS } else { kernel.blocking.kc });
         }
-        let Blocking { in_place, few_rows, .. } = kernel.blocking;
         let is_large = m > few_rows && m.max(n) > in_place && elements.saturating_mul(n) > SMALL;
         if m.min(n) > FEW_LINES && is_large {
             Path::Blocks

@@ -90,7 +90,7 @@ pub(super) fn tiny<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
     if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && are_aliased(&p.a)) {
-        unpacked(kernel, p, scaling, depth);
+        unpacked(kernel, p, scaling, depth, false);
     } else {
         packed(kernel, p, scaling, depth);
     }
@@ -104,21 +104,23 @@ fn are_aliased<T>(a: &MatRef<'_, T>) -> bool {
     bytes % ALIASED_BYTES as isize == 0
 }
 
+/// Computes the problem from A and B as they lie, the sum cut into steps of `depth`. The rows of A
+/// are contiguous, and it is in none of the first caches.
+pub(super) fn stream<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
+    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    unpacked(kernel, p, scaling, depth, true);
+}
+
 /// All tiles of C from A as it lies.
+#[inline(always)]
 fn unpacked<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     scaling: Scaling<T>,
     depth: usize,
+    is_far: bool,
 ) {
-    slabs(kernel, p, scaling, depth, false, |a, a_cs, _, _| (a, a_cs));
-}
-
-/// Computes the problem from A and B as they lie, the sum cut into steps of `depth`. The rows of A
-/// are contiguous, and it is in none of the first caches.
-pub(super) fn stream<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
-    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    slabs(kernel, p, scaling, depth, true, |a, a_cs, _, _| (a, a_cs));
+    slabs(kernel, p, scaling, depth, is_far, |a, a_cs, _, _| (a, a_cs));
 }
 
 /// All tiles of C from panels of A, packed one at a time.

@@ -167,8 +167,8 @@ unsafe fn turn_16(line: impl Fn(usize) -> *const [f32; 4], row: impl Fn(usize) -
     }
 }
 
-/// The first lanes of a vector: as a vector for loads, and counted for stores. A masked store takes
-/// AMD's CPUs up to Zen 4 ten times as long as the few that write the same lanes.
+/// The first lanes of a vector: as a vector for loads, and counted, in lanes of 32 bits, for stores. A
+/// masked store takes AMD's CPUs up to Zen 4 ten times as long as the few that write the same lanes.
 #[derive(Clone, Copy)]
 struct First {
     mask: __m256i,
@@ -317,11 +317,7 @@ impl Vector for F64x4 {
     #[inline(always)]
     unsafe fn mask(lanes: usize) -> First {
         // SAFETY: see `zero`.
-        let mask = unsafe {
-            let index = _mm256_setr_epi64x(0, 1, 2, 3);
-            _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), index)
-        };
-        First { mask, lanes }
+        unsafe { F32x8::mask(2 * lanes) }
     }
     #[inline(always)]
     unsafe fn load_masked(p: *const f64, First { mask, .. }: First) -> Self {
@@ -329,21 +325,9 @@ impl Vector for F64x4 {
         F64x4(unsafe { _mm256_maskload_pd(p, mask) })
     }
     #[inline(always)]
-    unsafe fn store_masked(self, p: *mut f64, First { lanes, .. }: First) {
-        // SAFETY: as for numbers of 32 bits.
-        unsafe {
-            if lanes == Self::LANES {
-                return self.store(p);
-            }
-            let mut rest = _mm256_castpd256_pd128(self.0);
-            if lanes & 2 != 0 {
-                _mm_storeu_pd(p, rest);
-                rest = _mm256_extractf128_pd::<1>(self.0);
-            }
-            if lanes & 1 != 0 {
-                _mm_store_sd(p.add(lanes & 2), rest);
-            }
-        }
+    unsafe fn store_masked(self, p: *mut f64, first: First) {
+        // SAFETY: the same lanes as pairs of 32 bits.
+        unsafe { F32x8(_mm256_castpd_ps(self.0)).store_masked(p.cast(), first) }
     }
     #[inline(always)]
     unsafe fn mul(self, x: Self) -> Self {

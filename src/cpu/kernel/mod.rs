@@ -357,13 +357,7 @@ where
         I::dot::<T, V, P, { dot::ROWS }, 3, P>,
         I::dot::<T, V, P, { dot::ROWS }, 4, P>,
     ];
-    let mut kept = [all[0]; dot::COLUMNS];
-    let mut i = 0;
-    while i < columns {
-        kept[i] = all[i];
-        i += 1;
-    }
-    kept
+    first(all, columns)
 }
 
 /// The kernels of MV vectors and 1, 2 … `columns` columns; the places after these are never asked
@@ -395,9 +389,14 @@ where
         I::micro::<T, V, R, MV, P, 15>,
         I::micro::<T, V, R, MV, P, 16>,
     ];
-    let mut kept = [all[0]; MAX_COLUMNS];
+    first(all, columns)
+}
+
+/// The first `count` of some kernels; one of them in the places of the others.
+const fn first<F: Copy, const N: usize>(all: [F; N], count: usize) -> [F; N] {
+    let mut kept = [all[0]; N];
     let mut i = 0;
-    while i < columns {
+    while i < count {
         kept[i] = all[i];
         i += 1;
     }
