@@ -7,7 +7,11 @@ use crate::scalar::Scalar;
 ///
 /// Layout and transposition are already gone: they are strides. `conj_a` and `conj_b` ask for
 /// the conjugates of A and B; they mean nothing for real types.
+///
+/// The two do not lie side by side: compilers like to load two neighbours at once, and a load of what
+/// two stores have just written has to wait until both are in the cache, behind all before them.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Gemm<'a, T> {
     /// Factor of the product.
     pub alpha: T,

@@ -72,6 +72,15 @@ impl fmt::Display for Reason {
 /// Nothing with a shorter side ever pays on the NPU, and on the CPU the integers of the NPU do not.
 const LEAST: usize = 32;
 
+/// The longest side of products that [`choose`] leaves to the CPU whatever type they have, unless all
+/// are sent away or they are to be reproducible.
+pub fn longest_on_cpu(profile: &Profile) -> usize {
+    let may_pay = |&side: &usize| {
+        may_pay(&Product { shape: (side, side, side), bytes: size_of::<f64>(), parts: 2 }, profile)
+    };
+    (LEAST..).find(may_pay).map_or(LEAST, |side| side - 1)
+}
+
 /// Decides for a product. `recipe` says what the NPU would do, and is asked only when it matters.
 ///
 /// A `reproducible` product runs in integers, or does not, by its shape alone; policy and profile
@@ -88,7 +97,6 @@ pub fn choose(
     let is_small = m < LEAST || n < LEAST || k < LEAST;
     let on_cpu = if reproducible && !is_small { Route::Host } else { Route::Cpu };
     match offload {
-        // The commonest first: small calls are counted in nanoseconds.
         Offload::Auto if is_small => Route::Cpu(Reason::Small),
         Offload::Never => on_cpu(Reason::Never),
         Offload::Always if reproducible && is_small => Route::Cpu(Reason::Small),

@@ -5,7 +5,7 @@
 //! inherited descriptor would close the parent's) and makes its own. No lock is ever held across
 //! a fork: state is published through atomic pointers and never freed.
 
-use crate::config::{Config, Level};
+use crate::config::{Config, Level, Offload};
 use crate::count::Count;
 use crate::cpu::kernel::{self, Available};
 use crate::cpu::{self, Kernels};
@@ -66,6 +66,9 @@ struct Setup {
     config: Config,
     kernels: Available,
     profile: &'static Profile,
+    /// The longest side of products that are the CPU's, unless they are to be reproducible, without
+    /// another look, and that nobody wants to hear of.
+    longest_at_once: usize,
 }
 
 static SETUP: AtomicPtr<Setup> = AtomicPtr::new(ptr::null_mut());
@@ -91,7 +94,10 @@ fn make_setup() -> &'static Setup {
     let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
     let kernels = kernel::chosen(config.cpu_kernel.as_deref());
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-    let fresh = Box::into_raw(Box::new(Setup { config, kernels, profile }));
+    let takes_all = config.offload == Offload::Always || config.verbose;
+    let longest_at_once = if takes_all { 0 } else { route::longest_on_cpu(profile) };
+    let setup = Setup { config, kernels, profile, longest_at_once };
+    let fresh = Box::into_raw(Box::new(setup));
     match SETUP.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
             // SAFETY: `fresh` came from a box and is now shared for ever.
@@ -140,7 +146,7 @@ thread_local! {
 
 /// What a call of the calling thread may do to its numbers: as set for the thread, else for the
 /// process, else by the environment.
-#[inline]
+#[inline(always)]
 pub fn policy() -> Policy {
     let policy = config().policy();
     match SETTINGS.load(Ordering::Relaxed) {
@@ -300,28 +306,24 @@ impl<T: Kernels + Element> Runs for T {}
 /// the NPU declines or fails.
 #[inline(always)]
 pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
-    let (setup, policy) = (setup(), policy());
-    let product = engine::product(&problem);
-    let shape = product.shape;
-    let recipe = || engine::recipe::<T>(shape, policy);
-    let offload = setup.config.offload;
-    let route = route::choose(&product, recipe, offload, policy.reproducible, setup.profile);
-    match route {
-        // The way of all small calls, which are counted in nanoseconds.
-        Route::Cpu(reason) if !setup.config.verbose => all_on_cpu(setup, problem, reason),
-        route => traced(setup, problem, policy, route),
+    let setup = setup();
+    let longest = problem.m().max(problem.n()).max(problem.k());
+    if longest <= setup.longest_at_once && !policy().reproducible {
+        // Such calls are counted in nanoseconds.
+        return all_on_cpu(setup, problem, Reason::Small);
     }
+    routed(setup, problem)
 }
 
 #[inline(never)]
-fn traced<T: Runs>(
-    setup: &'static Setup,
-    problem: Gemm<'_, T>,
-    policy: Policy,
-    route: Route,
-) -> Report {
+fn routed<T: Runs>(setup: &'static Setup, problem: Gemm<'_, T>) -> Report {
     let start = setup.config.verbose.then(Instant::now);
-    let shape = (problem.m(), problem.n(), problem.k());
+    let policy = policy();
+    let product = engine::product(&problem);
+    let shape = product.shape;
+    let recipe = || engine::recipe::<T>(shape, policy);
+    let Config { offload, .. } = setup.config;
+    let route = route::choose(&product, recipe, offload, policy.reproducible, setup.profile);
     let report = run(setup, problem, policy, route);
     if let Some(start) = start {
         let routine = format!("{}gemm", T::LETTER);

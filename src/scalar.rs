@@ -2,6 +2,7 @@
 
 use num_complex::Complex;
 use std::fmt::Debug;
+use std::hint::black_box;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
 /// Single-precision complex, laid out as C's `float _Complex`.
@@ -45,6 +46,10 @@ pub trait Scalar:
     /// Whether the type has an imaginary part.
     const COMPLEX: bool;
 
+    /// Whether the number is 0 of either sign, told by its bits: a thread that flushes subnormal numbers
+    /// takes these for zeros too when it compares numbers, which is also what compilers make of a
+    /// plain comparison of bits.
+    fn is_zero(self) -> bool;
     /// The complex conjugate; the number itself for real types.
     fn conj(self) -> Self;
     /// `self * a + b`: fused for the real types, four fused operations for the complex ones.
@@ -59,6 +64,10 @@ macro_rules! real_scalar {
             const ONE: Self = 1.0;
             const LETTER: char = $letter;
             const COMPLEX: bool = false;
+            #[inline(always)]
+            fn is_zero(self) -> bool {
+                black_box(self.to_bits()) << 1 == 0
+            }
             #[inline(always)]
             fn conj(self) -> Self {
                 self
@@ -79,6 +88,10 @@ macro_rules! complex_scalar {
             const ONE: Self = Complex { re: 1.0, im: 0.0 };
             const LETTER: char = $letter;
             const COMPLEX: bool = true;
+            #[inline(always)]
+            fn is_zero(self) -> bool {
+                self.re.is_zero() && self.im.is_zero()
+            }
             #[inline(always)]
             fn conj(self) -> Self {
                 Complex { re: self.re, im: -self.im }

@@ -101,10 +101,11 @@ fn operands(n: usize) -> (Vec<f32>, Vec<f32>) {
     (a, b)
 }
 
-/// Bits of A·B, computed while `environment` is set, and the environment after the call.
+/// Bits of α·A·B + β·C, computed while `environment` is set, and the environment after the call.
 fn product(
     gemm: Sgemm,
     n: usize,
+    (alpha, beta): (f32, f32),
     environment: environment::Environment,
 ) -> (Vec<u32>, environment::Environment) {
     let (a, b) = operands(n);
@@ -115,7 +116,7 @@ fn product(
     let after = unsafe {
         environment::set(environment);
         let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-        gemm(101, 111, 111, size, size, size, 0.7, a, size, b, size, 1.0, c, size);
+        gemm(101, 111, 111, size, size, size, alpha, a, size, b, size, beta, c, size);
         let after = environment::get();
         environment::set(before);
         after
@@ -131,14 +132,16 @@ fn results_and_environment_are_independent() {
     // SAFETY: the signature of `cblas_sgemm`.
     let gemm = *unsafe { library.get::<Sgemm>(c"cblas_sgemm") }.expect("cblas_sgemm");
     let default = environment::get();
-    for n in [96, 7, 1] {
+    // Subnormal factors are no zeros.
+    let factors = [(0.7, 1.0), (1e-40, 1.0), (0.7, 1e-40)];
+    for (n, factors) in [96, 20, 7, 1].into_iter().flat_map(|n| factors.map(|x| (n, x))) {
         let strange: Vec<_> = environment::all().collect();
-        let results: Vec<_> = strange.iter().map(|&set| product(gemm, n, set)).collect();
-        let (expected, after) = product(gemm, n, default);
+        let results: Vec<_> = strange.iter().map(|&set| product(gemm, n, factors, set)).collect();
+        let (expected, after) = product(gemm, n, factors, default);
         assert_eq!(after, default);
         for (set, (result, after)) in strange.iter().zip(&results) {
-            assert_eq!(set, after, "n = {n}: the environment has changed");
-            assert!(*result == expected, "n = {n}: the result depends on {set:x?}");
+            assert_eq!(set, after, "n = {n}, {factors:?}: the environment has changed");
+            assert!(*result == expected, "n = {n}, {factors:?}: the result depends on {set:x?}");
         }
         let subnormal = expected.iter().any(|&bits| f32::from_bits(bits).is_subnormal());
         assert!(subnormal || n == 1, "n = {n}: nothing to flush");

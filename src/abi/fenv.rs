@@ -9,25 +9,39 @@
 //!
 //! Threads that the library starts during a call inherit the default environment from it.
 
-/// Runs `work` in the default environment: round to nearest even, subnormals kept, nothing
-/// traps. Afterwards modes and flags are as they were found.
+/// The default environment, from [`Default::enter`] until this is dropped: round to nearest even,
+/// subnormals kept, nothing traps. Afterwards modes and flags are as they were found.
+///
+/// Compilers may move floating-point operations over the loads of the environment, but no calls. So
+/// the code in between must not compute with floating-point numbers itself, only in functions that
+/// are not inlined. Copies, and comparisons of bits, are none. (Making that code a function would be
+/// safer, but to hand over the arguments of a call takes as long as a tiny product.)
 ///
 /// A panic does not put them back: it ends the process at the door.
-#[inline]
-pub fn in_default(work: impl FnOnce()) {
-    let callers = cpu::save();
-    // Nearly every caller is in the default modes: then nothing changes.
-    if !cpu::has_default_modes(callers) {
-        cpu::load(cpu::DEFAULT);
-    }
-    // A call that is not inlined keeps floating-point operations between the two loads.
-    call(work);
-    cpu::restore(callers);
+#[derive(Debug)]
+#[must_use]
+pub struct Default {
+    callers: cpu::Environment,
 }
 
-#[inline(never)]
-fn call(work: impl FnOnce()) {
-    work();
+impl Default {
+    /// Saves the caller's environment and loads the default one.
+    #[inline(always)]
+    pub fn enter() -> Self {
+        let callers = cpu::save();
+        // Nearly every caller is in the default modes: then nothing changes.
+        if !cpu::has_default_modes(callers) {
+            cpu::load(cpu::DEFAULT);
+        }
+        Default { callers }
+    }
+}
+
+impl Drop for Default {
+    #[inline(always)]
+    fn drop(&mut self) {
+        cpu::restore(self.callers);
+    }
 }
 
 /// SSE and AVX keep everything in MXCSR (Intel SDM, volume 1, section 10.2.3). The x87 unit is
@@ -36,19 +50,22 @@ fn call(work: impl FnOnce()) {
 mod cpu {
     use std::arch::asm;
 
+    /// MXCSR.
+    pub type Environment = u32;
+
     /// All exceptions masked, no flag set, round to nearest, neither FTZ nor DAZ.
-    pub const DEFAULT: u32 = 0x1f80;
+    pub const DEFAULT: Environment = 0x1f80;
     /// The six exception flags.
     const FLAGS: u32 = 0x3f;
 
     /// Whether nothing but flags differs from the default.
     #[inline(always)]
-    pub fn has_default_modes(mxcsr: u32) -> bool {
+    pub fn has_default_modes(mxcsr: Environment) -> bool {
         mxcsr & !FLAGS == DEFAULT
     }
 
     #[inline(always)]
-    pub fn save() -> u32 {
+    pub fn save() -> Environment {
         let mut mxcsr = 0u32;
         // SAFETY: STMXCSR writes the four bytes of `mxcsr` and changes nothing else.
         unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack, preserves_flags)) };
@@ -56,7 +73,7 @@ mod cpu {
     }
 
     #[inline(always)]
-    pub fn load(mxcsr: u32) {
+    pub fn load(mxcsr: Environment) {
         // SAFETY: LDMXCSR reads the four bytes of `mxcsr`. They are the default or what STMXCSR
         // gave, so no reserved bit is set. Compiled Rust runs between the load of the default
         // and the load of the caller's value only, where its assumptions hold.
@@ -66,7 +83,7 @@ mod cpu {
     /// Loads what [`save`] gave, unseen: to read the register first takes far longer (on Zen 4,
     /// 15 cycles against 2).
     #[inline(always)]
-    pub fn restore(mxcsr: u32) {
+    pub fn restore(mxcsr: Environment) {
         load(mxcsr);
     }
 }
@@ -76,18 +93,21 @@ mod cpu {
 mod cpu {
     use std::arch::asm;
 
+    /// FPCR and FPSR.
+    pub type Environment = (u64, u64);
+
     /// FPCR 0: round to nearest, no flushing, nothing traps, no alternative behaviour. FPSR 0:
     /// no flag set.
-    pub const DEFAULT: (u64, u64) = (0, 0);
+    pub const DEFAULT: Environment = (0, 0);
 
     /// Whether nothing but flags differs from the default.
     #[inline(always)]
-    pub fn has_default_modes((fpcr, _): (u64, u64)) -> bool {
+    pub fn has_default_modes((fpcr, _): Environment) -> bool {
         fpcr == DEFAULT.0
     }
 
     #[inline(always)]
-    pub fn save() -> (u64, u64) {
+    pub fn save() -> Environment {
         let (fpcr, fpsr): (u64, u64);
         // SAFETY: reads two registers that user mode may read.
         unsafe {
@@ -103,7 +123,7 @@ mod cpu {
     }
 
     #[inline(always)]
-    pub fn load((fpcr, fpsr): (u64, u64)) {
+    pub fn load((fpcr, fpsr): Environment) {
         // SAFETY: writes the default or what `save` read. Compiled Rust runs between the load of
         // the default and the load of the caller's value only, where its assumptions hold.
         unsafe {
@@ -113,7 +133,7 @@ mod cpu {
 
     /// Loads what [`save`] gave unless it is still there: writing may empty the pipeline.
     #[inline(always)]
-    pub fn restore(callers: (u64, u64)) {
+    pub fn restore(callers: Environment) {
         if save() != callers {
             load(callers);
         }

@@ -63,31 +63,22 @@ impl<T: Runs> Call<T> {
     #[inline(always)]
     fn illegal(&self) -> Option<c_int> {
         let [a, b, c] = self.lines();
-        let sizes = (self.m | self.n | self.k) >= 0;
+        let negative = [self.m < 0, self.n < 0, self.k < 0];
+        let short = [self.lda < a.max(1), self.ldb < b.max(1), self.ldc < c.max(1)];
         // No branch for each of them: nearly every call is legal.
-        let lines = (self.lda >= a.max(1)) & (self.ldb >= b.max(1)) & (self.ldc >= c.max(1));
-        if sizes & lines { None } else { self.first_illegal() }
+        let is_illegal = [negative, short].as_flattened().iter().fold(false, |or, &x| or | x);
+        if is_illegal { first_illegal_size(self.by_rows, negative, short) } else { None }
     }
 
-    /// [`Call::illegal`] of a call that is.
+    /// Computes it, whatever the caller's floating-point environment is.
     ///
-    /// Memory that holds matrices by rows holds their transposes by columns, so a row-major call
-    /// is looked at as one for `Cᵀ = op(B)ᵀ·op(A)ᵀ`.
-    #[cold]
-    fn first_illegal(&self) -> Option<c_int> {
-        let [a, b, c] = self.lines();
-        let (m, n) = (self.m < 0, self.n < 0);
-        let (lda, ldb) = (self.lda < a.max(1), self.ldb < b.max(1));
-        let ([m, n], [lda, ldb]) =
-            if self.by_rows { ([n, m], [ldb, lda]) } else { ([m, n], [lda, ldb]) };
-        first_illegal([
-            (3, m),
-            (4, n),
-            (5, self.k < 0),
-            (8, lda),
-            (10, ldb),
-            (13, self.ldc < c.max(1)),
-        ])
+    /// # Safety
+    /// That of the module, and no size is illegal.
+    #[inline(always)]
+    unsafe fn run(&self) {
+        let _environment = fenv::Default::enter();
+        // SAFETY: the caller's promise.
+        gemm(unsafe { self.problem() });
     }
 
     /// The same as strides.
@@ -99,7 +90,7 @@ impl<T: Runs> Call<T> {
         // SAFETY: α and β can be read.
         let (alpha, beta) = unsafe { (*self.alpha, *self.beta) };
         // Where α = 0 nobody vouches for A and B; with an inner length of 0 they have no elements.
-        let k = if alpha == T::ZERO { 0 } else { self.k };
+        let k = if alpha.is_zero() { 0 } else { self.k };
         let [m, n, k] = [self.m, self.n, k].map(|size| size as usize);
         let [a, b, c] =
             [(self.op_a.transpose, self.lda), (self.op_b.transpose, self.ldb), (false, self.ldc)]
@@ -118,6 +109,18 @@ impl<T: Runs> Call<T> {
             }
         }
     }
+}
+
+/// The position, among the arguments of the Fortran interface, of the first illegal size: m, n, k if
+/// `negative`, lda, ldb, ldc if `short`.
+///
+/// Memory that holds matrices by rows holds their transposes by columns, so a row-major call is
+/// looked at as one for `Cᵀ = op(B)ᵀ·op(A)ᵀ`.
+#[cold]
+fn first_illegal_size(by_rows: bool, negative: [bool; 3], short: [bool; 3]) -> Option<c_int> {
+    let ([m, n, k], [a, b, c]) = (negative, short);
+    let ([m, n], [a, b]) = if by_rows { ([n, m], [b, a]) } else { ([m, n], [a, b]) };
+    first_illegal([(3, m), (4, n), (5, k), (8, a), (10, b), (13, c)])
 }
 
 /// Elements from row to row and from column to column.
@@ -160,7 +163,7 @@ unsafe fn fortran<T: Runs, I: Into<i64> + Copy>(
     match call.illegal() {
         Some(info) => report(info),
         // SAFETY: the caller's promise, and the sizes are legal.
-        None => fenv::in_default(|| _ = gemm(unsafe { call.problem() })),
+        None => unsafe { call.run() },
     }
 }
 
@@ -210,7 +213,7 @@ unsafe fn cblas<T: Runs, I: Into<i64>>(
         return report(Illegal { position, info, row_major: by_rows, form: c"", value: 0 });
     }
     // SAFETY: the caller's promise, and the sizes are legal.
-    fenv::in_default(|| _ = gemm(unsafe { call.problem() }));
+    unsafe { call.run() };
 }
 
 /// The position among the C arguments of what `info` names in a row-major call, where m and n,

@@ -28,18 +28,19 @@ pub fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Option<Report> {
     if m == 0 || n == 0 {
         return None;
     }
-    if problem.alpha == T::ZERO || k == 0 {
-        if problem.beta != T::ONE {
-            scale(problem.beta, problem.c);
-        }
+    if problem.alpha.is_zero() || k == 0 {
+        scale(problem.beta, problem.c);
         return None;
     }
     Some(runtime::gemm(problem))
 }
 
-/// `C ← β·C`; does not read C when β = 0.
+/// `C ← β·C`; does not read C when β = 0, nor touch it when β = 1.
 #[inline(never)]
 fn scale<T: Scalar>(beta: T, c: MatMut<'_, T>) {
+    if beta == T::ONE {
+        return;
+    }
     for j in 0..c.cols() {
         for i in 0..c.rows() {
             let at = c.at(i, j);

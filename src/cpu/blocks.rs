@@ -272,7 +272,7 @@ unsafe fn macro_kernel<T: Kernels>(
                     let operands = Operands { k: kc, rows, a, a_cs, b, b_rs, b_cs: 1 };
                     let at = c.c.offset((ir + done) as isize * c.rs + jr as isize * c.cs);
                     let place = Place { c: at, rs: c.rs, cs: c.cs, rows, cols };
-                    tile::update(micro, &operands, scaling, &place);
+                    tile::update(micro, &operands, scaling, place);
                 }
                 done += rows;
             }

@@ -49,8 +49,8 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option
     }
     let kernel = T::of(family.get());
     if let Err(problem) = small::in_a_tile(kernel, problem) {
-        if small::is_tiny(m, n, k) {
-            small::tiny(kernel, problem);
+        if small::is_plain(m, n, k) {
+            small::plain(kernel, problem);
         } else {
             by_path(kernel, problem, threads);
         }

@@ -4,7 +4,7 @@
 //! push each other out of the cache, one panel at a time is packed: into a buffer on the stack
 //! when the sum is short.
 
-use super::kernel::micro::{Micro, Operands, Scaling};
+use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
 use super::path::has_contiguous_rows;
 use super::scratch::Scratch;
@@ -29,9 +29,11 @@ const ALIASED_COLS: usize = 16;
 const TINY: usize = 32;
 
 /// Whether a product of this shape is too small for any choice but one: C by its contiguous lines.
+/// Beyond tiny sizes few lines of C leave a choice.
 #[inline(always)]
-pub(super) fn is_tiny(m: usize, n: usize, k: usize) -> bool {
-    m <= TINY && n <= TINY && k <= TINY
+pub(super) fn is_plain(m: usize, n: usize, k: usize) -> bool {
+    let longest = m.max(n).max(k);
+    longest <= TINY || (longest < 2 * TINY && m.min(n) >= TINY / 2)
 }
 
 /// Computes a tiny problem if it is one tile of contiguous rows, of C and of A. Gives others back,
@@ -48,7 +50,7 @@ pub(super) fn in_a_tile<'a, T: Kernels>(
         p.transpose();
     }
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let fits = k <= TINY && m <= kernel.mr && n <= kernel.columns(m);
+    let fits = k < 2 * TINY && m <= kernel.mr && n <= kernel.columns(m);
     if !fits || p.c.row_stride() != 1 || p.a.row_stride() != 1 {
         return Err(p);
     }
@@ -67,21 +69,50 @@ pub(super) fn in_a_tile<'a, T: Kernels>(
 #[repr(C, align(64))]
 struct TinyPanel(MaybeUninit<[u8; TINY * tile::COLUMN_BYTES]>);
 
-/// Computes a tiny problem that [`in_a_tile`] gave back.
+/// Computes a plain problem that [`in_a_tile`] gave back.
 #[inline(never)]
-pub(super) fn tiny<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
+pub(super) fn plain<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let is_a_tile = m <= kernel.mr && n <= kernel.columns(m) && k <= TINY;
-    if !is_a_tile || has_contiguous_rows(&p.a) {
-        return gemm(kernel, &mut p, TINY);
+    let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
+    if !has_contiguous_rows(&p.a) {
+        if m <= kernel.mr && n <= kernel.columns(m) && k <= TINY {
+            return packed_tile(kernel, &mut p);
+        }
+        return gemm(kernel, &mut p, kernel.blocking.kc);
     }
+    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    let (a_cs, b_rs, b_cs) = (p.a.col_stride(), p.b.row_stride(), p.b.col_stride());
+    let (mut a, b, mut c) = (p.a.ptr(), p.b.ptr(), p.c.ptr());
+    let mut left = m;
+    while left > 0 {
+        let rows = kernel.share_of_rows(left);
+        let x = Operands { k, rows, a, a_cs, b, b_rs, b_cs };
+        let place = Place { c, rs, cs, rows, cols: n };
+        // SAFETY: the operands lie inside the views, and so do the tiles; C overlaps neither A nor B,
+        // for it is borrowed alone. The kernel's family runs here, or it would not have been chosen.
+        unsafe { row_of_tiles(kernel, x, &scaling, place, kernel.columns(rows), false) };
+        a = a.wrapping_add(rows);
+        c = c.wrapping_offset((rows as isize).wrapping_mul(rs));
+        left -= rows;
+    }
+}
+
+/// Computes a tiny problem that is one tile, but for A whose rows are not contiguous.
+#[inline(never)]
+fn packed_tile<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
+    let (m, n, k) = (p.m(), p.n(), p.k());
     let mut panel = TinyPanel(MaybeUninit::uninit());
     let panel: *mut T = panel.0.as_mut_ptr().cast();
     // SAFETY: A is a panel of at most MR rows and TINY columns, for which there is room.
     unsafe { (kernel.pack_a)(p.a.ptr(), p.a.row_stride(), p.a.col_stride(), m, k, panel) };
     let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
-    let part = kernel.part(m, n);
-    tile(part, &mut p, &scaling, (0, 0, 0), (m, n, k), (panel, kernel.mr as isize));
+    let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
+    let x = Operands { k, rows: m, a: panel, a_cs: kernel.mr as isize, b: p.b.ptr(), b_rs, b_cs };
+    let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
+    let place = Place { c: p.c.ptr(), rs, cs, rows: m, cols: n };
+    // SAFETY: A was just packed, B is the view, and the tile is C, which is borrowed alone. The
+    // kernel's family runs here, or it would not have been chosen.
+    unsafe { tile::update(kernel.part(m, n), &x, &scaling, place) };
 }
 
 /// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;
@@ -165,6 +196,8 @@ fn slabs<T: Kernels>(
     panel_of: impl Fn(*const T, isize, usize, usize) -> (*const T, isize),
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
+    let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
+    let c_cs = p.c.col_stride();
     // More columns of B than the cache has ways would push each other out.
     let b_is_aliased = are_aliased(&p.b);
     let mut l = 0;
@@ -173,22 +206,16 @@ fn slabs<T: Kernels>(
         let mut i = 0;
         while i < m {
             let rows = kernel.share_of_rows(m - i);
-            let a = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
-            let mut j = 0;
+            // A single row is as good as contiguous.
+            let rs = if rows == 1 { 1 } else { p.c.row_stride() };
+            let (a, a_cs) = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
+            let x = Operands { k: depth, rows, a, a_cs, b: p.b.at(l, 0), b_rs, b_cs };
             let most = if b_is_aliased { kernel.nr } else { kernel.columns(rows) };
-            // A division takes as long as a column of a small tile.
-            let mut left = if n <= most { 1 } else { n.div_ceil(most) };
-            while j < n {
-                // As even as possible: a tile of one column would keep the pipeline waiting.
-                let cols = if left == 1 { n - j } else { (n - j).div_ceil(left) };
-                // What the first tile of a row asks for is there for the others.
-                let is_first = is_far && j == 0;
-                let part =
-                    if is_first { kernel.far_part(rows, cols) } else { kernel.part(rows, cols) };
-                tile(part, p, &scaling, (i, j, l), (rows, cols, depth), a);
-                j += cols;
-                left -= 1;
-            }
+            let place = Place { c: p.c.at(i, 0), rs, cs: c_cs, rows, cols: n };
+            // SAFETY: the operands lie inside the views, or in the panel that was just packed; so does
+            // the tile. C overlaps neither A nor B, for it is borrowed alone. The kernel's family
+            // runs here, or it would not have been chosen.
+            unsafe { row_of_tiles(kernel, x, &scaling, place, most, is_far) };
             i += rows;
         }
         l += depth;
@@ -199,24 +226,36 @@ fn slabs<T: Kernels>(
     }
 }
 
-/// The tile of C at (i, j), for the part of the sum from l on.
+/// A row of tiles: `place` with its columns cut into tiles of at most `most`, of which the first asks for
+/// A's next rows if A `is_far`. `x` has the rows of A and the first column of B.
+///
+/// # Safety
+/// As for [`tile::update`], for every tile.
 #[inline(always)]
-fn tile<T: Kernels>(
-    kernel: Micro<T>,
-    p: &mut Gemm<'_, T>,
+unsafe fn row_of_tiles<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    mut x: Operands<T>,
     scaling: &Scaling<T>,
-    (i, j, l): (usize, usize, usize),
-    (rows, cols, k): (usize, usize, usize),
-    (a, a_cs): (*const T, isize),
+    mut place: Place<T>,
+    most: usize,
+    mut is_far: bool,
 ) {
-    let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
-    let operands = Operands { k, rows, a, a_cs, b: p.b.at(l, j), b_rs, b_cs };
-    let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
-    // A single row is as good as contiguous.
-    let rs = if rows == 1 { 1 } else { rs };
-    let place = Place { c: p.c.at(i, j), rs, cs, rows, cols };
-    // SAFETY: the operands lie inside the views, or in the panel that was just packed; so does
-    // the tile. C overlaps neither A nor B, for it is borrowed alone. The kernel's family runs
-    // here, or it would not have been chosen.
-    unsafe { tile::update(kernel, &operands, scaling, &place) };
+    let (rows, mut left) = (place.rows, place.cols);
+    // A division takes as long as a column of a small tile.
+    let mut tiles = if left <= most { 1 } else { left.div_ceil(most) };
+    while left > 0 {
+        // As even as possible: a tile of one column would keep the pipeline waiting.
+        let cols = if tiles == 1 { left } else { left.div_ceil(tiles) };
+        let part = if is_far { kernel.far_part(rows, cols) } else { kernel.part(rows, cols) };
+        place.cols = cols;
+        // SAFETY: the caller's promises.
+        unsafe { tile::update(part, &x, scaling, place) };
+        // Wrapping: the stride of a single column means nothing and may be anything.
+        x.b = x.b.wrapping_offset((cols as isize).wrapping_mul(x.b_cs));
+        place.c = place.c.wrapping_offset((cols as isize).wrapping_mul(place.cs));
+        left -= cols;
+        tiles -= 1;
+        // What the first tile asks for is there for the others.
+        is_far = false;
+    }
 }

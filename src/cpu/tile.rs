@@ -42,7 +42,7 @@ pub(super) unsafe fn update<T: Scalar>(
     kernel: Micro<T>,
     x: &Operands<T>,
     scaling: &Scaling<T>,
-    tile: &Place<T>,
+    tile: Place<T>,
 ) {
     // SAFETY: the caller's promises; with contiguous rows they are those of the kernel.
     unsafe {
@@ -63,7 +63,7 @@ unsafe fn update_copy<T: Scalar>(
     kernel: Micro<T>,
     x: &Operands<T>,
     scaling: &Scaling<T>,
-    tile: &Place<T>,
+    tile: Place<T>,
 ) {
     let (rows, cols) = (tile.rows, tile.cols);
     debug_assert!(rows * cols * size_of::<T>() <= BYTES);

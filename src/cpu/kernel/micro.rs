@@ -130,7 +130,8 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
         }
         let mask = V::mask(if R::FULL { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
         let acc = accumulate::<T, V, R, MV, P, NC>(x, mask);
-        finish::<T, V, R, MV, P, NC>(acc, scaling, c, ld, mask);
+        let is_full = R::FULL || x.rows * P == MV * V::LANES;
+        finish::<T, V, R, MV, P, NC>(acc, scaling, c, ld, mask, is_full);
     }
 }
 
@@ -219,7 +220,7 @@ const GROUP: usize = 4;
 /// As many as the widest tile of any family wants.
 const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
 
-/// `C ← α·acc + β·C`; of the last vector only the rows in `mask`.
+/// `C ← α·acc + β·C`; of the last vector only the rows in `mask`, which are all if it `is_full`.
 ///
 /// # Safety
 /// As for [`Micro`].
@@ -230,6 +231,7 @@ unsafe fn finish<T, V, R, const MV: usize, const P: usize, const NC: usize>(
     c: *mut T,
     ld: isize,
     mask: V::Mask,
+    is_full: bool,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
@@ -266,10 +268,23 @@ unsafe fn finish<T, V, R, const MV: usize, const P: usize, const NC: usize>(
                 }
             }
         }
-        for j in 0..NC {
-            for i in 0..MV {
-                let at = column(j).add(i * V::LANES);
-                if is_whole(i) { sums[j][i].store(at) } else { sums[j][i].store_masked(at, mask) }
+        // A masked store takes longer, even one of all lanes.
+        if is_full {
+            for j in 0..NC {
+                for i in 0..MV {
+                    sums[j][i].store(column(j).add(i * V::LANES));
+                }
+            }
+        } else {
+            for j in 0..NC {
+                for i in 0..MV {
+                    let at = column(j).add(i * V::LANES);
+                    if is_whole(i) {
+                        sums[j][i].store(at)
+                    } else {
+                        sums[j][i].store_masked(at, mask)
+                    }
+                }
             }
         }
     }

@@ -7,6 +7,7 @@
 
 use super::real::Real;
 use crate::npu::widest::widest;
+use crate::scalar::Scalar;
 
 /// Elements of C that are finished at once.
 const COLS: usize = 64;

@@ -9,7 +9,6 @@
 use super::finish;
 use crate::scalar::Scalar;
 use std::fmt::Debug;
-use std::hint::black_box;
 use std::ops::{BitAnd, BitOr, BitXor, RangeInclusive};
 
 /// An unsigned integer as wide as a real type.
@@ -153,12 +152,6 @@ pub trait Real: Scalar<Real = Self> {
         let field = (bits >> (Self::PRECISION - 1)) as i32;
         let shift = Self::PRECISION as i32 - 2;
         Self::LEAST + if field == 0 { bits.ilog2() as i32 } else { field + shift }
-    }
-
-    /// Whether this is a zero, see [`Real::nonzero`].
-    #[inline(always)]
-    fn is_zero(self) -> bool {
-        black_box(self.nonzero()) == Self::Word::ZERO
     }
 }
 
