@@ -32,6 +32,8 @@ fn is_available() -> bool {
 pub(super) struct Avx2;
 
 impl Isa for Avx2 {
+    const SUMS: usize = 12;
+
     #[target_feature(enable = "avx2,fma")]
     unsafe fn pack<T: Scalar, const W: usize>(
         src: *const T,

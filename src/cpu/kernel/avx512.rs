@@ -34,6 +34,8 @@ fn is_available() -> bool {
 struct Avx512;
 
 impl Isa for Avx512 {
+    const SUMS: usize = 28;
+
     #[target_feature(enable = "avx512f,avx512vl")]
     unsafe fn pack<T: Scalar, const W: usize>(
         src: *const T,

@@ -148,6 +148,9 @@ fn complex<R: Scalar>(
 
 /// An instruction set: compiles the bodies of the micro-kernels and of packing for it.
 trait Isa: Turn {
+    /// Most vectors of sums that fit the registers beside a column of A and an element of B.
+    const SUMS: usize;
+
     /// [`super::pack::panel`] with the instruction set enabled.
     ///
     /// # Safety
@@ -208,7 +211,7 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) pack_b: Pack<T>,
     /// A full tile from packed panels.
     pub(super) full: Micro<T>,
-    /// `stream[c - 1]`: MR rows, c ≤ NR columns, operands of any strides, of which A is far away.
+    /// `stream[c - 1]`: MR rows, c columns, operands of any strides, of which A is far away.
     stream: [Micro<T>; MAX_COLUMNS],
     /// Dot products of one row and one column.
     pub(super) dot: Dot<T>,
@@ -248,18 +251,19 @@ impl<T: Kernels> MicroKernel<T> {
         assert!(
             lanes.is_power_of_two() && MR == MV * lanes && MV <= MAX_VECTORS && NR <= MAX_COLUMNS
         );
-        assert!(size_of::<T>() * MR * NR <= tile::BYTES, "a tile outgrows its buffer");
         assert!(MR.is_multiple_of(dot::ROWS), "threads would cut C between rows that go together");
         assert!(size_of::<T>() * MR <= tile::COLUMN_BYTES, "a tile outgrows the tiny panel");
         assert!(blocking.mc >= MR && blocking.kc >= 1 && blocking.nc >= NR);
-        // As many sums as a full tile has.
-        let mut columns = [NR; MAX_VECTORS];
+        let mut columns = [0; MAX_VECTORS];
         let mut v = 1;
-        while v < MV {
-            let most = MV * NR / v;
+        while v <= MV {
+            let most = I::SUMS / (v * P);
             columns[v - 1] = if most < MAX_COLUMNS { most } else { MAX_COLUMNS };
+            let bytes = size_of::<T>() * v * lanes * columns[v - 1];
+            assert!(bytes <= tile::BYTES, "a tile outgrows its buffer");
             v += 1;
         }
+        assert!(NR <= columns[MV - 1], "a full tile outgrows the registers");
         // Two thirds of as many sums as a full tile has: both operands are in vectors here.
         let most = MV * NR * 2 / 3 / dot::ROWS;
         let dot_columns = if most > dot::COLUMNS {
@@ -270,7 +274,7 @@ impl<T: Kernels> MicroKernel<T> {
             1
         };
         // Places after MV are never asked for.
-        let whole = parts::<T, I, V, InPlace, MV, P>(NR);
+        let whole = parts::<T, I, V, InPlace, MV, P>(columns[MV - 1]);
         MicroKernel {
             mr: MR,
             nr: NR,
@@ -279,7 +283,7 @@ impl<T: Kernels> MicroKernel<T> {
             pack_a: I::pack::<T, MR>,
             pack_b: I::pack::<T, NR>,
             full: I::micro::<T, V, Panels, MV, P, NR>,
-            stream: parts::<T, I, V, Streams, MV, P>(NR),
+            stream: parts::<T, I, V, Streams, MV, P>(columns[MV - 1]),
             dot: I::dot::<T, V, P, 1, 1, 4>,
             dot_column: I::dot::<T, V, P, { dot::ROWS }, 1, 2>,
             dots: dots::<T, I, V, P>(dot_columns),
@@ -320,7 +324,7 @@ impl<T: Kernels> MicroKernel<T> {
         vectors.div_ceil(left.div_ceil(self.mr)) << self.lanes_log2
     }
 
-    /// Most columns of a tile of `rows ≤ MR`: NR, or more where there are fewer vectors of rows.
+    /// Most columns of a tile of `rows ≤ MR` whose operands may have any strides: NR, or more.
     #[inline(always)]
     pub(super) fn columns(&self, rows: usize) -> usize {
         self.columns[(rows - 1) >> self.lanes_log2]

@@ -32,6 +32,8 @@ fn is_available() -> bool {
 struct Neon;
 
 impl Isa for Neon {
+    const SUMS: usize = 27;
+
     #[target_feature(enable = "neon")]
     unsafe fn pack<T: Scalar, const W: usize>(
         src: *const T,

@@ -25,6 +25,8 @@ pub(super) static FAMILY: Family = Family {
 struct Portable;
 
 impl Isa for Portable {
+    const SUMS: usize = 8;
+
     unsafe fn pack<T: Scalar, const W: usize>(
         src: *const T,
         across: isize,
