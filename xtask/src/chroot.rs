@@ -27,7 +27,7 @@ const SUITE: &str = "bookworm";
 /// new enough.
 const PACKAGES: &str = "rustc-web cargo-web libstd-rust-web-dev libstd-rust-web-dev:arm64 \
     gcc libc6-dev gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libc6:arm64 \
-    libblas3:arm64 qemu-user";
+    libblas3:arm64 libgomp1:arm64 qemu-user";
 
 /// Run inside, with the packages as arguments. That compiler is in the security archive, which
 /// lies beside the main one on every mirror.
