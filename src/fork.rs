@@ -1,12 +1,13 @@
 //! Which process this is, told apart from those that it was forked from.
 //!
 //! A process id alone does not tell: a child in a pid namespace of its own may have its parent's,
-//! and the id of a dead parent is given away again. So the kernel marks the fork too: it hands a
-//! page with `MADV_WIPEONFORK` to a child empty (madvise(2), Linux 4.14). The mark alone does not
-//! tell either: qemu-user accepts that advice and does not follow it.
+//! and the id of a dead parent is given away again; and to ask for it takes as long as a product of
+//! 20 × 20 × 20. So the kernel marks the fork: it hands a page with `MADV_WIPEONFORK` to a child empty
+//! (madvise(2), Linux 4.14). The mark alone does not tell either: qemu-user accepts that advice and
+//! does not follow it. So the C library counts forks too (pthread_atfork(3)), those that it knows of.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// The number of this process, on the page that a fork empties; null until it is wanted.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
@@ -17,10 +18,22 @@ static NO_PAGE: AtomicU64 = AtomicU64::new(0);
 /// A number that no ancestor had. A child goes on where its parent was.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// How many forks lie between the first process that asked and this one, as far as the C library saw
+/// them.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// A number of the calling process that is always the same there, and that no process has which
-/// it was forked from or which was forked from it: the mark's number and the process id.
+/// it was forked from or which was forked from it: the mark's number and the count of forks, or the
+/// process id where the kernel marks nothing.
 pub fn process() -> u64 {
-    mark() << u32::BITS | u64::from(std::process::id())
+    match mark() {
+        0 => u64::from(std::process::id()),
+        mark => mark << u32::BITS | u64::from(FORKS.load(Ordering::Relaxed)),
+    }
 }
 
 /// The number on the page; 0 where there is none.
@@ -40,6 +53,10 @@ fn page() -> &'static AtomicU64 {
     let mut page = PAGE.load(Ordering::Acquire);
     if page.is_null() {
         let fresh = map().unwrap_or((&raw const NO_PAGE).cast_mut());
+        // SAFETY: the handler is a function for ever, see `build.rs`, and touches nothing but a number.
+        // Where there is no room for it the mark remains. Threads that come here at the same time
+        // count every fork twice, which does not matter.
+        unsafe { libc::pthread_atfork(None, None, Some(count_fork)) };
         let won = PAGE.compare_exchange(page, fresh, Ordering::AcqRel, Ordering::Acquire);
         if won.is_err() && !ptr::eq(fresh, &NO_PAGE) {
             unmap(fresh);
