@@ -2,12 +2,14 @@
 
 use crate::run;
 use npublas::config::{Config, Device, Offload};
-use npublas::cpu::kernel;
+use npublas::cpu::Kernels;
+use npublas::cpu::caches::{self, Core};
+use npublas::cpu::kernel::{self, Family};
 use npublas::npu::chip::Chip;
 use npublas::npu::driver::Driver;
 use npublas::npu::drm::{self, Found};
 use npublas::npu::rk3588::Rk3588;
-use npublas::runtime;
+use npublas::{Scalar, c32, c64, runtime};
 use std::fmt;
 
 /// Everything that is shown.
@@ -33,7 +35,8 @@ impl Info {
     }
 
     fn kernels(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chosen = kernel::chosen(self.config.cpu_kernel.as_deref()).get().name();
+        let family = kernel::chosen(self.config.cpu_kernel.as_deref()).get();
+        let chosen = family.name();
         writeln!(f, "CPU")?;
         for family in kernel::families() {
             let state = match family.name() {
@@ -43,7 +46,28 @@ impl Info {
             };
             writeln!(f, "  {:<24}{state}", format!("{} kernels", family.name()))?;
         }
-        writeln!(f, "  {:<24}{}", "threads", self.threads)
+        writeln!(f, "  {:<24}{}", "threads", self.threads)?;
+        for core in caches::here().cores() {
+            Self::core(f, core, family)?;
+        }
+        Ok(())
+    }
+
+    /// A kind of core, and the blocks into which one thread cuts a large product there.
+    fn core(f: &mut fmt::Formatter<'_>, core: &Core, family: &Family) -> fmt::Result {
+        let levels = core.caches;
+        let l3 = levels.l3.map_or("none".to_owned(), |l3| l3.to_string());
+        writeln!(f, "  {:<24}{}", "core", core.name.unwrap_or("of unknown type"))?;
+        writeln!(f, "  {:<24}{}; {}; {l3} ({})", "L1; L2; L3", levels.l1, levels.l2, core.source)?;
+        for (letter, blocks) in [
+            (f32::LETTER, blocks::<f32>(family, core)),
+            (f64::LETTER, blocks::<f64>(family, core)),
+            (c32::LETTER, blocks::<c32>(family, core)),
+            (c64::LETTER, blocks::<c64>(family, core)),
+        ] {
+            writeln!(f, "  {:<24}{blocks}", format!("{letter}gemm MC, KC, NC"))?;
+        }
+        Ok(())
     }
 
     fn settings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +119,13 @@ impl fmt::Display for Info {
         self.settings(f)?;
         self.devices(f)
     }
+}
+
+/// The sizes of the blocks of one type.
+fn blocks<T: Kernels>(family: &Family, core: &Core) -> String {
+    let kernel = T::of(family);
+    let (sizes, kc) = (kernel.sizes(core, 1), kernel.blocking().kc);
+    format!("{}, {kc}, {}", sizes.mc, sizes.nc)
 }
 
 /// Every knob with the value in force.

@@ -5,8 +5,10 @@
 //! steps of the sum as on one thread, hence the same bits. Nothing is packed twice for their sake,
 //! so a ticket may be small.
 
+use super::blocking;
+use super::caches::{self, Core, Machine};
 use super::kernel::micro::{Operands, Scaling};
-use super::kernel::{Kernels, MicroKernel};
+use super::kernel::{Kernels, MicroKernel, Sizes};
 use super::pack::{self, Pack};
 use super::scratch::Scratch;
 use super::small;
@@ -18,19 +20,23 @@ use std::ops::Range;
 
 /// The five loops with this thread's memory.
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
-    five_loops(kernel, p, Scratch::take);
+    five_loops(kernel, p, caches::here().core(), Scratch::take);
 }
 
-/// The five loops round the micro-kernel, on the calling thread. `take` gives the memory for one
-/// block of A and one of B; when it gives none, not even for small blocks, nothing is packed.
+/// The five loops round the micro-kernel, on the calling thread, which runs on such a core. `take`
+/// gives the memory for one block of A and one of B; when it gives none, not even for small blocks,
+/// nothing is packed.
 fn five_loops<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
+    core: &Core,
     take: impl Fn(usize) -> Option<Scratch>,
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let Some(blocks) = Blocks::reserve(kernel, m, n, k, take) else {
-        return small::gemm(kernel, p, kernel.blocking.kc);
+    let sizes = kernel.sizes(core, 1);
+    let Some(blocks) = Blocks::reserve(kernel, sizes, (m, n, k), take) else {
+        let step = kernel.blocking.steps(k).next().map_or(0, |(_, length)| length);
+        return small::gemm(kernel, p, step);
     };
     // LOOP 5: columns of C and B, NC at a time.
     for jc in (0..n).step_by(blocks.nc) {
@@ -72,9 +78,6 @@ fn five_loops<T: Kernels>(
     blocks.memory.keep();
 }
 
-/// Most bytes of packed A, and of packed B, that threads share at a time: both stay in L3.
-const SHARED_BYTES: usize = 4 << 20;
-
 /// Bytes of C times length of the sum that are worth a ticket: some ten microseconds.
 const TICKET_BYTES: usize = 8 << 20;
 
@@ -91,14 +94,27 @@ pub(super) fn gemm_shared<T: Kernels>(
     p: &Gemm<'_, T>,
     crew: &mut Crew<'_>,
 ) -> bool {
+    five_loops_shared(kernel, p, crew, caches::here(), Scratch::take)
+}
+
+/// [`gemm_shared`] on such a machine, with memory from `take`.
+fn five_loops_shared<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &Gemm<'_, T>,
+    crew: &mut Crew<'_>,
+    machine: &Machine,
+    take: impl Fn(usize) -> Option<Scratch>,
+) -> bool {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let Some(shared) = Shared::reserve(kernel, m, n, k) else { return false };
+    let most = blocking::shared_bytes(machine.core());
+    let Some(shared) = Shared::reserve(kernel, most, (m, n, k), take) else { return false };
     let Shared { mc, nc, depth, .. } = shared;
     for jc in (0..n).step_by(nc) {
         for pc in (0..k).step_by(depth) {
             for ic in (0..m).step_by(mc) {
                 let lengths = (mc.min(m - ic), nc.min(n - jc), depth.min(k - pc));
-                let stage = Stage { kernel, p, shared: &shared, origin: (ic, jc, pc), lengths };
+                let origin = (ic, jc, pc);
+                let stage = Stage { kernel, p, machine, shared: &shared, origin, lengths };
                 stage.pack(crew, ic == 0);
                 stage.compute(crew);
             }
@@ -115,6 +131,7 @@ type Panel<T> = (Pack<T>, usize);
 struct Stage<'a, T: Kernels> {
     kernel: &'a MicroKernel<T>,
     p: &'a Gemm<'a, T>,
+    machine: &'a Machine,
     shared: &'a Shared<T>,
     /// First row, first column, first index of the sum.
     origin: (usize, usize, usize),
@@ -160,34 +177,40 @@ impl<T: Kernels> Stage<'_, T> {
 
     /// Computes the block of C from what is packed.
     fn compute(&self, crew: &mut Crew<'_>) {
-        let Stage { kernel, p, shared, .. } = *self;
+        let Stage { kernel, p, machine, shared, .. } = *self;
         let (ic, jc, pc) = self.origin;
         let (rows, cols, length) = self.lengths;
-        let (mr, nr) = (kernel.mr, kernel.nr);
+        let (mr, nr, threads) = (kernel.mr, kernel.nr, crew.count());
+        let mc = |core: &Core| kernel.sizes(core, threads).mc;
         // Rows first, so that a block of A fits its cache; then columns, for enough tickets.
-        let down = rows.div_ceil(kernel.blocking.mc);
+        let down = rows.div_ceil(machine.cores().iter().map(mc).max().unwrap_or(mr));
         let work =
             rows.saturating_mul(cols).saturating_mul(length) / (TICKET_BYTES / size_of::<T>());
-        let right = work.max(TICKETS_PER_THREAD * crew.count()).div_ceil(down);
+        let right = work.max(TICKETS_PER_THREAD * threads).div_ceil(down);
         let height = rows.div_ceil(down).next_multiple_of(mr);
         let width = cols.div_ceil(right).next_multiple_of(nr);
         let (down, right) = (rows.div_ceil(height), cols.div_ceil(width));
         crew.for_each(down * right, |ticket| {
             let (i, j) = (ticket / right * height, ticket % right * width);
-            let (rows, cols) = (height.min(rows - i), width.min(cols - j));
+            let (end, cols) = (rows.min(i + height), width.min(cols - j));
             let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
-            let place = Place { c: p.c.at(ic + i, jc + j), rs, cs, rows, cols };
+            // A core with a smaller cache than the largest one's takes its ticket piece by piece.
+            let mc = mc(machine.core()).min(height);
             for l in (0..length).step_by(shared.step) {
                 let kc = shared.step.min(length - l);
                 // The first step brings in the old C, the others add.
                 let beta = if pc + l == 0 { p.beta } else { T::ONE };
                 let scaling = Scaling { alpha: p.alpha, beta, conj_a: p.conj_a, conj_b: p.conj_b };
-                // SAFETY: all panels are packed for this kernel, whose family runs on this CPU or
-                // it would not have been chosen. The blocks of different tickets have no element
-                // in common, every ticket is handed out once, and C is borrowed alone.
-                unsafe {
-                    let (a, b) = (shared.a(l).add(i * kc), shared.b(l).add(j * kc));
-                    macro_kernel(kernel, kc, a, b, &scaling, &place);
+                for i in (i..end).step_by(mc) {
+                    let rows = mc.min(end - i);
+                    let place = Place { c: p.c.at(ic + i, jc + j), rs, cs, rows, cols };
+                    // SAFETY: all panels are packed for this kernel, whose family runs on this CPU or
+                    // it would not have been chosen. The blocks of different tickets have no element
+                    // in common, every ticket is handed out once, and C is borrowed alone.
+                    unsafe {
+                        let (a, b) = (shared.a(l).add(i * kc), shared.b(l).add(j * kc));
+                        macro_kernel(kernel, kc, a, b, &scaling, &place);
+                    }
                 }
             }
         });
@@ -212,18 +235,20 @@ struct Shared<T> {
 unsafe impl<T: Sync> Sync for Shared<T> {}
 
 impl<T: Kernels> Shared<T> {
-    fn reserve(kernel: &MicroKernel<T>, m: usize, n: usize, k: usize) -> Option<Self> {
+    /// Memory for at most so many bytes of either, in whole panels, but a step of a panel at least.
+    fn reserve(
+        kernel: &MicroKernel<T>,
+        most: usize,
+        (m, n, k): (usize, usize, usize),
+        take: impl Fn(usize) -> Option<Scratch>,
+    ) -> Option<Self> {
         let (_, step) = kernel.blocking.steps(k).next()?;
         let line = step * size_of::<T>();
-        // As even as possible, and whole panels.
-        let share = |lines: usize, width: usize| {
-            let parts = lines.saturating_mul(line).div_ceil(SHARED_BYTES);
-            lines.div_ceil(parts).next_multiple_of(width)
-        };
+        let share = |lines, width| even(lines, blocking::whole(most / line, width), width);
         let (mc, nc) = (share(m, kernel.mr), share(n, kernel.nr));
-        let steps = (SHARED_BYTES / (mc.max(nc) * line)).clamp(1, k.div_ceil(step));
+        let steps = (most / (mc.max(nc) * line)).clamp(1, k.div_ceil(step));
         let depth = steps * step;
-        let (a, b, memory) = side_by_side((mc * depth, nc * depth), Scratch::take)?;
+        let (a, b, memory) = side_by_side((mc * depth, nc * depth), take)?;
         Some(Shared { mc, nc, step, depth, a, b, memory })
     }
 
@@ -296,14 +321,13 @@ impl<T: Kernels> Blocks<T> {
     /// panel each; KC stays, because the sum must be cut at the same places.
     fn reserve(
         kernel: &MicroKernel<T>,
-        m: usize,
-        n: usize,
-        k: usize,
+        sizes: Sizes,
+        (m, n, k): (usize, usize, usize),
         take: impl Fn(usize) -> Option<Scratch>,
     ) -> Option<Self> {
         let kc = k.min(kernel.blocking.kc);
-        let mut mc = kernel.blocking.mc.min(m).next_multiple_of(kernel.mr);
-        let mut nc = kernel.blocking.nc.min(n).next_multiple_of(kernel.nr);
+        let mut mc = even(m, sizes.mc, kernel.mr);
+        let mut nc = even(n, sizes.nc, kernel.nr);
         loop {
             if let Some((a, b, memory)) = side_by_side((mc * kc, nc * kc), &take) {
                 return Some(Blocks { mc, nc, a, b, memory });
@@ -317,6 +341,12 @@ impl<T: Kernels> Blocks<T> {
             }
         }
     }
+}
+
+/// Lines of a block where there are so many, at least one: whole panels, as even as possible and at
+/// most `most`, which is whole panels.
+fn even(lines: usize, most: usize, width: usize) -> usize {
+    lines.div_ceil(lines.div_ceil(most)).next_multiple_of(width)
 }
 
 /// Room for so many elements of A and of B, each 64-byte aligned.
@@ -335,49 +365,80 @@ fn side_by_side<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::caches::{Cache, Levels, Source};
     use crate::cpu::kernel;
     use crate::mat::{MatMut, MatRef};
+    use crate::threads::Threads;
 
-    const M: usize = 70;
-    const N: usize = 50;
+    const M: usize = 470;
+    const N: usize = 150;
     const K: usize = 600;
 
-    /// A product by the five loops, with as much memory as `take` gives.
-    fn run(kernel: &MicroKernel<f32>, take: impl Fn(usize) -> Option<Scratch>) -> Vec<f32> {
+    /// A product by the five loops: these run on what is given here.
+    fn product(run: impl FnOnce(&mut Gemm<'_, f32>)) -> Vec<f32> {
         let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
         let a: Vec<f32> = (0..M * K).map(number).collect();
         let b: Vec<f32> = (0..K * N).map(number).collect();
         let mut c: Vec<f32> = (0..M * N).map(number).collect();
-        let mut problem = Gemm {
+        run(&mut Gemm {
             alpha: 0.5,
-            a: MatRef::from_row_major(&a, M, K, K),
+            a: MatRef::from_col_major(&a, M, K, M),
             conj_a: false,
             b: MatRef::from_col_major(&b, K, N, K),
             conj_b: false,
             beta: 2.0,
             c: MatMut::from_col_major(&mut c, M, N, M),
-        };
-        five_loops(kernel, &mut problem, take);
+        });
         c
+    }
+
+    fn assert_same(x: &[f32], y: &[f32], what: &str) {
+        assert!(x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
+    }
+
+    fn each_family(check: impl Fn(&MicroKernel<f32>)) {
+        for family in kernel::families().filter(|family| family.is_available()) {
+            check(f32::of(family));
+        }
     }
 
     #[test]
     fn short_memory_costs_time_only() {
-        for family in kernel::families().filter(|family| family.is_available()) {
-            let kernel = f32::of(family);
-            let plenty = run(kernel, Scratch::take);
+        each_family(|kernel| {
+            let core = caches::here().core();
+            let plenty = product(|p| five_loops(kernel, p, core, Scratch::take));
             let panel = kernel.blocking.kc * size_of::<f32>();
-            for lines in [kernel.mr + 2 * kernel.nr, kernel.mr + kernel.nr] {
+            for lines in [kernel.mr + 2 * kernel.nr, kernel.mr + kernel.nr, 0] {
                 let limit = lines * panel + 64;
-                let little =
-                    run(kernel, |bytes| if bytes <= limit { Scratch::take(bytes) } else { None });
-                let equal = plenty.iter().zip(&little).all(|(x, y)| x.to_bits() == y.to_bits());
-                assert!(equal, "{lines} lines");
+                let take = |bytes| if bytes <= limit { Scratch::take(bytes) } else { None };
+                let little = product(|p| five_loops(kernel, p, core, take));
+                assert_same(&little, &plenty, &format!("{lines} lines"));
             }
-            let none = run(kernel, |_| None);
-            let close =
-                plenty.iter().zip(&none).all(|(x, y)| (x - y).abs() < 1e-4 * x.abs().max(10.0));
-            assert!(close, "without packing");
-        }
+        });
+    }
+
+    #[test]
+    fn neither_caches_nor_threads_show() {
+        let threads = Threads::new(3);
+        // Cores of different kinds, whose blocks are a few panels or more than there is to pack.
+        let core = |l2_kib: usize, l3_kib: usize| {
+            let cache = |kib| Cache { bytes: kib << 10, users: 1 };
+            let caches = Levels { l1: cache(16), l2: cache(l2_kib), l3: Some(cache(l3_kib)) };
+            Core { name: None, caches, source: Source::Guess }
+        };
+        let cores = [core(64, 128), core(256, 512), core(1024, 32 << 10)];
+        each_family(|kernel| {
+            let expected = product(|p| five_loops(kernel, p, &cores[0], Scratch::take));
+            for here in 0..cores.len() {
+                let alone = product(|p| five_loops(kernel, p, &cores[here], Scratch::take));
+                assert_same(&alone, &expected, "one thread");
+                let machine = Machine::new(cores.to_vec(), vec![here; 4096]);
+                let shared = product(|p| {
+                    let crew = &mut threads.crew();
+                    assert!(five_loops_shared(kernel, p, crew, &machine, Scratch::take));
+                });
+                assert_same(&shared, &expected, "three threads");
+            }
+        });
     }
 }

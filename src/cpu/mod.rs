@@ -19,13 +19,15 @@
 //! # Same bits
 //!
 //! For one shape, one kernel family and the same contiguous lines the result is defined to the
-//! bit. The sum is cut at the same places whatever the number of threads; each entry of C is one
+//! bit. The sum is cut at the same places whatever the number of threads, and whatever [`caches`] the
+//! machine has, which only decide how much is packed at a time (`blocking`); each entry of C is one
 //! chain of additions in the order of the index, or as many as a vector has lanes for dot
 //! products, then `α·sum + β·C` per cut; and nothing looks at alignment.
 
 mod apart;
 mod blocking;
 mod blocks;
+pub mod caches;
 mod dots;
 mod entries;
 pub mod gemm;

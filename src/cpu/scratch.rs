@@ -1,11 +1,12 @@
 //! Working memory for packed blocks: one buffer per thread, kept from call to call.
 
+use super::blocking;
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// A larger buffer goes back to the system after the call.
-const KEPT_BYTES: usize = 9 << 20;
+/// A larger buffer goes back to the system after the call: packed blocks are never larger.
+const KEPT_BYTES: usize = blocking::MOST_BYTES + (1 << 20);
 
 /// A line of the cache, and the widest vector.
 const ALIGNMENT: usize = 64;

@@ -5,6 +5,7 @@ mod fence;
 mod oracle;
 mod storage;
 
+use npublas::cpu::caches;
 use npublas::cpu::kernel::{self, Family};
 use npublas::threads::Threads;
 use npublas::{Gemm, MatMut, MatRef, c32, c64, cpu};
@@ -171,12 +172,13 @@ fn every_tiny_shape_is_right<T: Element>(family: &'static Family) {
 
 fn shapes_round_the_block_sizes_are_right<T: Element>(family: &'static Family) {
     let (mr, nr) = T::of(family).tile();
-    let sizes = T::of(family).blocking();
+    let kc = T::of(family).blocking().kc;
+    let sizes = T::of(family).sizes(caches::here().core(), 1);
     for d in [-1, 0, 1] {
         let near = |size: usize| size.strict_add_signed(d);
         for shape in [
-            (near(sizes.mc), near(9 * nr), near(sizes.kc)),
-            (near(5 * mr), near(8 * nr), near(2 * sizes.kc)),
+            (near(sizes.mc), near(9 * nr), near(kc)),
+            (near(5 * mr), near(8 * nr), near(2 * kc)),
             (near(2 * sizes.mc), near(7 * nr), near(129)),
             (near(4 * mr), near(sizes.nc), near(40)),
             // One line of C, and hardly more, whatever the size of the others.

@@ -2,7 +2,8 @@
 //!
 //! A family is one file with the vectors of one instruction set and one line in `FAMILIES`.
 
-pub use super::blocking::Blocking;
+pub use super::blocking::{Blocking, Sizes};
+use super::caches::Core;
 use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
@@ -203,7 +204,7 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) nr: usize,
     /// Elements in a vector, as a power of two.
     pub(super) lanes_log2: u32,
-    /// Sizes of the blocks.
+    /// Where the sum is cut, and what is cut into blocks.
     pub(super) blocking: Blocking,
     /// Packs a panel of `mr` rows of A.
     pub(super) pack_a: Pack<T>,
@@ -253,7 +254,7 @@ impl<T: Kernels> MicroKernel<T> {
         );
         assert!(MR.is_multiple_of(dot::ROWS), "threads would cut C between rows that go together");
         assert!(size_of::<T>() * MR <= tile::COLUMN_BYTES, "a tile outgrows the tiny panel");
-        assert!(blocking.mc >= MR && blocking.kc >= 1 && blocking.nc >= NR);
+        assert!(blocking.kc >= 1);
         let mut columns = [0; MAX_VECTORS];
         let mut v = 1;
         while v <= MV {
@@ -305,9 +306,14 @@ impl<T: Kernels> MicroKernel<T> {
         (self.mr, self.nr)
     }
 
-    /// Sizes of the blocks.
+    /// Where the sum is cut, and what is cut into blocks.
     pub fn blocking(&self) -> Blocking {
         self.blocking
+    }
+
+    /// Sizes of the blocks on a core of this machine where so many threads compute.
+    pub fn sizes(&self, core: &Core, threads: usize) -> Sizes {
+        Sizes::new(core, threads, self.blocking.kc * size_of::<T>(), self.tile())
     }
 
     /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
