@@ -119,30 +119,24 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
     // SAFETY: the caller's promises are those of both functions.
     unsafe {
-        // C, all its lines, is wanted only after the sum, and is rarely in the first cache by then.
-        if R::PACKED {
-            for j in 0..NC {
-                let column: *const T::Real = c.wrapping_offset(j as isize * ld).cast();
-                for i in 0..MV {
-                    V::prefetch(column.wrapping_add(i * V::LANES));
-                }
-            }
-        }
         let mask = V::mask(if R::FULL { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
-        let acc = accumulate::<T, V, R, MV, P, NC>(x, mask);
+        let acc = accumulate::<T, V, R, MV, P, NC>(x, c, ld, mask);
         let is_full = R::FULL || x.rows * P == MV * V::LANES;
         finish::<T, V, R, MV, P, NC>(acc, scaling, c, ld, mask, is_full);
     }
 }
 
 /// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B. `mask` has the
-/// rows that exist of the last vector.
+/// rows that exist of the last vector. Where A and B are packed it asks for C meanwhile, and for the
+/// next panel of B.
 ///
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
 unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
     x: &Operands<T>,
+    c: *const T,
+    ld: isize,
     mask: V::Mask,
 ) -> [[[V; MV]; P]; NC]
 where
@@ -157,7 +151,7 @@ where
     } else {
         (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
     };
-    let mut a: *const T::Real = x.a.cast();
+    let a: *const T::Real = x.a.cast();
     // One pointer for all columns, or one for every GROUP of them. Going from column to column
     // would take longer than to multiply where there are few rows.
     let group = if R::PACKED { NC } else { GROUP };
@@ -166,40 +160,102 @@ where
     for g in 1..groups {
         b[g] = apart(b[0].wrapping_offset((g * group) as isize * b_cs));
     }
-    let ahead = LINE_BYTES * (LINES_AHEAD / x.k.max(1)).clamp(FEWEST_AHEAD, MOST_AHEAD);
+    let ahead = if R::PACKED {
+        x.k * NC * size_of::<T>()
+    } else {
+        LINE_BYTES * (LINES_AHEAD / x.k.max(1)).clamp(FEWEST_AHEAD, MOST_AHEAD)
+    };
+    let mut walk = Walk::<T::Real> { a, b, a_cs, b_rs, b_cs, ahead };
     // SAFETY: the caller vouches for the instruction set, and for the memory of the k columns of
-    // A and the k rows of B that `a` and `b` walk along. They step by wrapping arithmetic, for
-    // the step behind the last one may leave the matrix. Of the last vector of A only the rows
-    // that exist are read, unless the panel is packed and thereby full.
+    // A and the k rows of B.
     unsafe {
         let mut acc = [[[V::zero(); MV]; P]; NC];
-        for _ in 0..x.k {
-            let mut column = [V::zero(); MV];
-            for i in 0..MV {
-                let at = a.add(i * V::LANES);
-                column[i] =
-                    if R::FULL || i + 1 < MV { V::load(at) } else { V::load_masked(at, mask) };
-            }
-            if R::AHEAD {
-                for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
-                    V::prefetch_far(a.wrapping_byte_add(ahead + i * size_of::<V>()));
+        let mut left = x.k;
+        if R::PACKED {
+            // C is wanted only after the sum, and is rarely in the first cache by then. One column at
+            // a time: a CPU waits for few lines at once, and those of A and B are among them.
+            let some = x.k / (2 * NC);
+            let mut column: *const T::Real = c.cast();
+            for _ in 0..NC {
+                for i in 0..MV {
+                    V::prefetch(column.wrapping_add(i * V::LANES));
                 }
+                column = column.wrapping_offset(ld.wrapping_mul(parts));
+                walk.add::<V, R, MV, P, NC>(some, mask, &mut acc);
             }
-            for j in 0..NC {
-                for p in 0..P {
-                    let from = b[j / group].wrapping_offset((j % group) as isize * b_cs);
-                    let s = V::splat(*from.add(p));
-                    for i in 0..MV {
-                        acc[j][p][i] = column[i].mul_add(s, acc[j][p][i]);
+            left -= some * NC;
+        }
+        walk.add::<V, R, MV, P, NC>(left, mask, &mut acc);
+        acc
+    }
+}
+
+/// The way along the sum.
+struct Walk<X> {
+    /// The column of A that is next.
+    a: *const X,
+    /// The row of B that is next: its first column, and every further [`GROUP`]'s.
+    b: [*const X; MAX_GROUPS],
+    a_cs: isize,
+    b_rs: isize,
+    b_cs: isize,
+    /// How far away lies what is asked for ahead of time, in bytes: from a packed B the next panel,
+    /// which comes from L3, and from an A in place the rows below the tile.
+    ahead: usize,
+}
+
+impl<X: Scalar> Walk<X> {
+    /// Adds the next `count` products to the sums.
+    ///
+    /// # Safety
+    /// As for [`Micro`]: so many columns of A and rows of B are left.
+    #[inline(always)]
+    unsafe fn add<V, R, const MV: usize, const P: usize, const NC: usize>(
+        &mut self,
+        count: usize,
+        mask: V::Mask,
+        acc: &mut [[[V; MV]; P]; NC],
+    ) where
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        let group = if R::PACKED { NC } else { GROUP };
+        let Walk { a, b, a_cs, b_rs, b_cs, ahead } = self;
+        // SAFETY: the caller vouches for the instruction set, and for the memory that `a` and `b`
+        // walk along. They step by wrapping arithmetic, for the step behind the last one may leave
+        // the matrix. Of the last vector of A only the rows that exist are read, unless the panel is
+        // packed and thereby full.
+        unsafe {
+            for _ in 0..count {
+                let mut column = [V::zero(); MV];
+                for i in 0..MV {
+                    let at = a.add(i * V::LANES);
+                    column[i] =
+                        if R::FULL || i + 1 < MV { V::load(at) } else { V::load_masked(at, mask) };
+                }
+                if R::PACKED {
+                    V::prefetch_far(b[0].wrapping_byte_add(*ahead));
+                }
+                if R::AHEAD {
+                    for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
+                        V::prefetch_far(a.wrapping_byte_add(*ahead + i * size_of::<V>()));
                     }
                 }
-            }
-            a = a.wrapping_offset(a_cs);
-            for g in 0..groups {
-                b[g] = b[g].wrapping_offset(b_rs);
+                for j in 0..NC {
+                    for p in 0..P {
+                        let from = b[j / group].wrapping_offset((j % group) as isize * *b_cs);
+                        let s = V::splat(*from.add(p));
+                        for i in 0..MV {
+                            acc[j][p][i] = column[i].mul_add(s, acc[j][p][i]);
+                        }
+                    }
+                }
+                *a = a.wrapping_offset(*a_cs);
+                for g in 0..NC.div_ceil(group) {
+                    b[g] = b[g].wrapping_offset(*b_rs);
+                }
             }
         }
-        acc
     }
 }
 
