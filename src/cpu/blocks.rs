@@ -87,17 +87,18 @@ const PACK_TICKET: usize = 16 << 10;
 /// Fewest tickets per thread: enough for a thread that lags behind to be relieved of work.
 const TICKETS_PER_THREAD: usize = 4;
 
-/// The five loops on all threads of the crew. `false` when there is no memory for what they share:
-/// then nothing has been done.
+/// The five loops on all threads of the crew, with memory from `take` for what they share. `false`
+/// when it gives none: then nothing has been done.
 pub(super) fn gemm_shared<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &Gemm<'_, T>,
     crew: &mut Crew<'_>,
+    take: impl Fn(usize) -> Option<Scratch>,
 ) -> bool {
-    five_loops_shared(kernel, p, crew, caches::here(), Scratch::take)
+    five_loops_shared(kernel, p, crew, caches::here(), take)
 }
 
-/// [`gemm_shared`] on such a machine, with memory from `take`.
+/// [`gemm_shared`] on such a machine.
 fn five_loops_shared<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &Gemm<'_, T>,

@@ -24,13 +24,15 @@ const TICKET: usize = 8 << 10;
 /// Entries of a column of C that are kept in registers while all steps are added to them.
 const RUN: usize = 16;
 
-/// Computes the problem on all threads of the crew if its C is small and its sum long enough;
-/// `false` when it is not, or when there is no memory: then nothing has been done.
+/// Computes the problem on all threads of the crew if its C is small and its sum long enough, with
+/// memory from `take` for all steps but one; `false` when it is not, or when there is no memory: then
+/// nothing has been done.
 pub(super) fn gemm<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &Gemm<'_, T>,
     path: Path,
     crew: &mut Crew<'_>,
+    take: impl Fn(usize) -> Option<Scratch>,
 ) -> bool {
     let (m, n, k) = (p.m(), p.n(), p.k());
     let Some(step) = path.step(kernel, k) else { return false };
@@ -38,7 +40,7 @@ pub(super) fn gemm<T: Kernels>(
     if m.saturating_mul(n) > LARGEST || step < SHORTEST || steps < 2 * crew.count() {
         return false;
     }
-    let Some(memory) = Scratch::take((steps - 1) * m * n * size_of::<T>()) else { return false };
+    let Some(memory) = take((steps - 1) * m * n * size_of::<T>()) else { return false };
     let parts = Parts(memory.start().cast::<T>());
     let part = |step: usize| parts.part(step - 1, m * n);
     crew.for_each(steps, |ticket| {

@@ -8,6 +8,7 @@
 use super::kernel::dot::ROWS;
 use super::kernel::{Kernels, MicroKernel};
 use super::path::{self, Path};
+use super::scratch::Scratch;
 use super::{blocks, inner};
 use crate::mat::MatMut;
 use crate::problem::Gemm;
@@ -30,6 +31,18 @@ pub(super) fn gemm<T: Kernels>(
     path: Path,
     crew: &mut Crew<'_>,
 ) {
+    share(kernel, p, path, crew, Scratch::take);
+}
+
+/// [`gemm`] with memory from `take` for what the threads have in common. Where it gives none, every
+/// thread works with memory of its own.
+fn share<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &Gemm<'_, T>,
+    path: Path,
+    crew: &mut Crew<'_>,
+    take: impl Fn(usize) -> Option<Scratch>,
+) {
     let is_short = p.k() <= kernel.blocking.kc && path::has_contiguous_rows(&p.a);
     let path = match path {
         Path::Blocks
@@ -39,8 +52,8 @@ pub(super) fn gemm<T: Kernels>(
         }
         path => path,
     };
-    let is_done = inner::gemm(kernel, p, path, crew)
-        || (path == Path::Blocks && blocks::gemm_shared(kernel, p, crew));
+    let is_done = inner::gemm(kernel, p, path, crew, &take)
+        || (path == Path::Blocks && blocks::gemm_shared(kernel, p, crew, &take));
     if !is_done {
         by_pieces(kernel, p, path, crew);
     }
@@ -111,6 +124,81 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::kernel;
+    use crate::mat::MatRef;
+    use crate::threads::Threads;
+    use std::cell::RefCell;
+
+    /// What `run` makes of a product of such a shape: the bits of C. A is given by its rows or by its
+    /// columns.
+    fn product(
+        (m, n, k): (usize, usize, usize),
+        by_rows: bool,
+        run: impl FnOnce(&mut Gemm<'_, f32>),
+    ) -> Vec<u32> {
+        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
+        let [a, b, mut c] =
+            [m * k, k * n, m * n].map(|size| (0..size).map(number).collect::<Vec<_>>());
+        let a = if by_rows {
+            MatRef::from_row_major(&a, m, k, k)
+        } else {
+            MatRef::from_col_major(&a, m, k, m)
+        };
+        let b = MatRef::from_col_major(&b, k, n, k);
+        let (conj_a, conj_b) = (false, false);
+        let of_c = MatMut::from_col_major(&mut c, m, n, m);
+        run(&mut Gemm { alpha: 0.5, a, conj_a, b, conj_b, beta: 2.0, c: of_c });
+        c.into_iter().map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn memory_that_threads_share_may_be_short() {
+        let threads = Threads::new(3);
+        for family in kernel::families().filter(|family| family.is_available()) {
+            let kernel = f32::of(family);
+            // The steps of a long sum shared out, on two paths, and packing together.
+            for shape in [(64, 40, 5000), (500, 470, 600), (490, 30, 4000)] {
+                for by_rows in [false, true] {
+                    let path = product_path(kernel, shape, by_rows);
+                    let what = format!("{}, {shape:?}, {path:?}, {by_rows}", family.name());
+                    let alone = product(shape, by_rows, |p| path.run(kernel, p));
+                    // What it is asked for, and where that is: memory, or none.
+                    let asked = RefCell::new(Vec::new());
+                    let shared = |most: usize| {
+                        asked.borrow_mut().clear();
+                        product(shape, by_rows, |p| {
+                            share(kernel, p, path, &mut threads.crew(), |bytes| {
+                                let memory =
+                                    (bytes <= most).then(|| Scratch::take(bytes)).flatten();
+                                let start = memory.as_ref().map(Scratch::start);
+                                asked.borrow_mut().push((bytes, start));
+                                memory
+                            });
+                        })
+                    };
+                    assert!(shared(usize::MAX) == alone, "plenty: {what}");
+                    let &(bytes, given) = asked.borrow().last().expect(&what);
+                    let kept = Scratch::take(bytes).unwrap();
+                    assert_eq!(given, Some(kept.start()), "not given back: {what}");
+                    for most in [bytes - 1, 0] {
+                        assert!(shared(most) == alone, "{most} bytes: {what}");
+                        assert!(asked.borrow().iter().all(|(_, given)| given.is_none()), "{what}");
+                        assert!(!asked.borrow().is_empty(), "{what}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn product_path(
+        kernel: &MicroKernel<f32>,
+        shape: (usize, usize, usize),
+        by_rows: bool,
+    ) -> Path {
+        let mut path = None;
+        product(shape, by_rows, |p| path = Some(Path::of(kernel, p)));
+        path.unwrap()
+    }
 
     #[test]
     fn the_pieces_cover_c_once() {
