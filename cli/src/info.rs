@@ -124,7 +124,8 @@ impl fmt::Display for Info {
 /// The sizes of the blocks of one type.
 fn blocks<T: Kernels>(family: &Family, core: &Core) -> String {
     let kernel = T::of(family);
-    let (sizes, kc) = (kernel.sizes(core, 1), kernel.blocking().kc);
+    let kc = kernel.blocking().kc;
+    let sizes = kernel.sizes(kc, core, 1);
     format!("{}, {kc}, {}", sizes.mc, sizes.nc)
 }
 

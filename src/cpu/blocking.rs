@@ -2,7 +2,8 @@
 //!
 //! * KC: length of a panel. A panel of B, KC × NR, stays in L1 beside the panel of A that runs
 //!   past it; C is read and written once per KC. One row per kernel family and type.
-//! * MC: rows of a packed block of A; MC × KC takes about half of L2.
+//! * MC: rows of a packed block of A; MC × KC takes about half of L2. Where the sum is shorter than
+//!   KC there are more rows, and C is written in longer runs.
 //! * NC: columns of a packed block of B; KC × NC lives in L3 or in memory.
 //!
 //! The sum is cut by KC, so that the last bits of a result depend on it. It depends on family and
@@ -133,11 +134,16 @@ pub(super) const PORTABLE: Table = Table {
 };
 
 impl Blocking {
-    /// The steps in which a sum of length `k` is taken: as few as KC allows, of equal length but
-    /// for the last. One step of length 0 when there is nothing to add.
+    /// The length of the steps in which a sum of length `k` is taken, but for the last: as few as KC
+    /// allows, as even as possible.
+    pub(super) fn step(&self, k: usize) -> usize {
+        k.div_ceil(k.div_ceil(self.kc).max(1))
+    }
+
+    /// First index and length of these steps. One step of length 0 when there is nothing to add.
     pub(super) fn steps(&self, k: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let count = k.div_ceil(self.kc).max(1);
-        let step = k.div_ceil(count);
+        let step = self.step(k);
+        let count = k.div_ceil(step.max(1)).max(1);
         (0..count).map(move |i| (i * step, step.min(k - i * step)))
     }
 }
@@ -168,6 +174,7 @@ mod tests {
         assert_eq!(sizes(&zen4, 256 * 8, (24, 8)), (216, 3072));
         assert_eq!(sizes(&zen4, 256 * 8, (24, 4)), (216, 3072));
         assert_eq!(sizes(&zen4, 256 * 16, (12, 4)), (108, 1536));
+        assert_eq!(sizes(&zen4, 8 * 4, (48, 8)), (14304, 3072), "sums of length 8");
         // AVX2 on Zen 3.
         let zen3 = core(512, Some(32 << 10));
         assert_eq!(sizes(&zen3, 256 * 4, (16, 6)), (224, 3072));

@@ -33,10 +33,9 @@ fn five_loops<T: Kernels>(
     take: impl Fn(usize) -> Option<Scratch>,
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let sizes = kernel.sizes(core, 1);
+    let sizes = kernel.sizes(k, core, 1);
     let Some(blocks) = Blocks::reserve(kernel, sizes, (m, n, k), take) else {
-        let step = kernel.blocking.steps(k).next().map_or(0, |(_, length)| length);
-        return small::gemm(kernel, p, step);
+        return small::gemm(kernel, p, kernel.blocking.step(k));
     };
     // LOOP 5: columns of C and B, NC at a time.
     for jc in (0..n).step_by(blocks.nc) {
@@ -182,7 +181,7 @@ impl<T: Kernels> Stage<'_, T> {
         let (ic, jc, pc) = self.origin;
         let (rows, cols, length) = self.lengths;
         let (mr, nr, threads) = (kernel.mr, kernel.nr, crew.count());
-        let mc = |core: &Core| kernel.sizes(core, threads).mc;
+        let mc = |core: &Core| kernel.sizes(p.k(), core, threads).mc;
         // Rows first, so that a block of A fits its cache; then columns, for enough tickets.
         let down = rows.div_ceil(machine.cores().iter().map(mc).max().unwrap_or(mr));
         let work =
@@ -243,7 +242,7 @@ impl<T: Kernels> Shared<T> {
         (m, n, k): (usize, usize, usize),
         take: impl Fn(usize) -> Option<Scratch>,
     ) -> Option<Self> {
-        let (_, step) = kernel.blocking.steps(k).next()?;
+        let step = kernel.blocking.step(k).max(1);
         let line = step * size_of::<T>();
         let share = |lines, width| even(lines, blocking::whole(most / line, width), width);
         let (mc, nc) = (share(m, kernel.mr), share(n, kernel.nr));
@@ -326,7 +325,7 @@ impl<T: Kernels> Blocks<T> {
         (m, n, k): (usize, usize, usize),
         take: impl Fn(usize) -> Option<Scratch>,
     ) -> Option<Self> {
-        let kc = k.min(kernel.blocking.kc);
+        let kc = kernel.blocking.step(k);
         let mut mc = even(m, sizes.mc, kernel.mr);
         let mut nc = even(n, sizes.nc, kernel.nr);
         loop {
@@ -408,7 +407,7 @@ mod tests {
         each_family(|kernel| {
             let core = caches::here().core();
             let plenty = product(|p| five_loops(kernel, p, core, Scratch::take));
-            let panel = kernel.blocking.kc * size_of::<f32>();
+            let panel = kernel.blocking.step(K) * size_of::<f32>();
             for lines in [kernel.mr + 2 * kernel.nr, kernel.mr + kernel.nr, 0] {
                 let limit = lines * panel + 64;
                 let take = |bytes| if bytes <= limit { Scratch::take(bytes) } else { None };

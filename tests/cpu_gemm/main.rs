@@ -173,7 +173,7 @@ fn every_tiny_shape_is_right<T: Element>(family: &'static Family) {
 fn shapes_round_the_block_sizes_are_right<T: Element>(family: &'static Family) {
     let (mr, nr) = T::of(family).tile();
     let kc = T::of(family).blocking().kc;
-    let sizes = T::of(family).sizes(caches::here().core(), 1);
+    let sizes = T::of(family).sizes(kc, caches::here().core(), 1);
     for d in [-1, 0, 1] {
         let near = |size: usize| size.strict_add_signed(d);
         for shape in [

@@ -311,9 +311,11 @@ impl<T: Kernels> MicroKernel<T> {
         self.blocking
     }
 
-    /// Sizes of the blocks on a core of this machine where so many threads compute.
-    pub fn sizes(&self, core: &Core, threads: usize) -> Sizes {
-        Sizes::new(core, threads, self.blocking.kc * size_of::<T>(), self.tile())
+    /// Sizes of the blocks for sums of length `k`, on a core where so many threads compute: the
+    /// shorter the steps of the sum, the more rows fill the cache.
+    pub fn sizes(&self, k: usize, core: &Core, threads: usize) -> Sizes {
+        let line = self.blocking.step(k).max(1) * size_of::<T>();
+        Sizes::new(core, threads, line, self.tile())
     }
 
     /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
