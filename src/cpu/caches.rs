@@ -138,7 +138,8 @@ impl Machine {
         Machine { cores, kinds }
     }
 
-    /// This one. Asks the CPU or reads a few small files.
+    /// This one. Asks the CPU or reads a few small files. x86-64 counts as of one kind: that of the
+    /// core that is asked.
     fn find() -> Machine {
         let read = |path: &str| std::fs::read_to_string(format!("{CPUS}/{path}")).ok();
         #[cfg(target_arch = "x86_64")]
