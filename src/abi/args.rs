@@ -45,10 +45,11 @@ impl Op {
     /// Decodes a Fortran `TRANS` character: `N`, `T` or `C`, in either case, and nothing else.
     #[inline]
     pub fn from_char(value: c_char) -> Option<Op> {
-        match value as u8 {
-            b'N' | b'n' => Some(Op::NONE),
-            b'T' | b't' => Some(Op::TRANS),
-            b'C' | b'c' => Some(Op::CONJ_TRANS),
+        // Signed or not as the CPU has it.
+        match value.to_ne_bytes() {
+            [b'N' | b'n'] => Some(Op::NONE),
+            [b'T' | b't'] => Some(Op::TRANS),
+            [b'C' | b'c'] => Some(Op::CONJ_TRANS),
             _ => None,
         }
     }
