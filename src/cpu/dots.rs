@@ -1,68 +1,195 @@
 //! Few columns of C, whose entries are dot products: rows of A that lie contiguous, times columns
 //! of B.
+//!
+//! A few rows of A at a time, whole, so that they are read in long streams, and only once from
+//! memory: for the next few columns they are still in the second cache. B lies there too, packed as
+//! the kernels read it, and very long sums are taken in steps for its sake.
 
-use super::kernel::dot::{COLUMNS, Dot, ROWS, Sums};
+use super::kernel::dot::{COLUMNS, Lines, ROWS, Sums};
 use super::kernel::{Kernels, MicroKernel};
 use super::scratch::Scratch;
+use crate::mat::MatRef;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
 
-/// Computes a problem whose rows of A are contiguous. A is read once, by a few rows, for a few
-/// columns at a time. `is_column` says that the whole product, of which this may be a part, has one
-/// column.
-pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, is_column: bool) {
+/// Most rows of A for which contiguous columns of B are read where they lie: to pack them would take
+/// as long as to multiply.
+const FEW_ROWS: usize = 32;
+
+/// Computes a problem whose rows of A are contiguous, the sum cut into steps of `depth`. `is_column`
+/// says that the whole product, of which this may be a part, has one column, `is_far` that A is in none
+/// of the caches.
+pub(super) fn gemm<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    p: &mut Gemm<'_, T>,
+    depth: usize,
+    is_column: bool,
+    is_far: bool,
+) {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let mut copy = None;
-    if p.b.row_stride() != 1 {
-        copy = Scratch::take(n.saturating_mul(k).saturating_mul(size_of::<T>()));
-        let Some(memory) = &copy else {
+    let lanes = 1 << kernel.lanes_log2;
+    let pitch = (((depth.min(k) - 1) >> kernel.lanes_log2) + 1) << kernel.lanes_log2;
+    let mut panels = None;
+    if p.b.row_stride() != 1 || (n > 1 && m > FEW_ROWS) {
+        panels = Scratch::take(n.saturating_mul(pitch).saturating_mul(size_of::<T>()));
+        if panels.is_none() {
             return super::small::gemm(kernel, p, kernel.blocking.kc);
-        };
-        for j in 0..n {
-            for l in 0..k {
-                // SAFETY: the element of B exists, and the memory holds all of them.
-                unsafe { memory.start().cast::<T>().add(j * k + l).write(*p.b.at(l, j)) };
+        }
+    }
+    let groups = Groups::new(n, kernel.dot_columns);
+    let (mut l, mut beta) = (0, p.beta);
+    while l < k {
+        let length = depth.min(k - l);
+        let columns = match &panels {
+            None => Columns::InPlace(p.b.at(l, 0), p.b.col_stride()),
+            Some(memory) => {
+                let x = memory.start().cast::<T>();
+                for group in 0..groups.count {
+                    let (j, cols) = groups.get(group);
+                    let columns = p.b.block(l, j, length, cols);
+                    // SAFETY: there is room for n columns of a step, rounded up to whole vectors.
+                    unsafe { pack(&columns, lanes, x.add(j * pitch)) };
+                }
+                Columns::Packed(x, pitch)
             }
-        }
+        };
+        step(kernel, p, &Step { l, length, columns, beta, is_column, is_far }, &groups);
+        l += length;
+        beta = T::ONE;
     }
-    let (x, column_stride) = match &copy {
-        Some(memory) => (memory.start().cast_const().cast::<T>(), k as isize),
-        None => (p.b.ptr(), p.b.col_stride()),
-    };
-    let mut sums: Sums<T> = [[[T::Real::ZERO; 4]; COLUMNS]; ROWS];
-    let whole = m - m % ROWS;
-    for i in (0..whole).step_by(ROWS) {
-        for j in (0..n).step_by(kernel.dot_columns) {
-            let cols = kernel.dot_columns.min(n - j);
-            let dot = if is_column { kernel.dot_column } else { kernel.dots[cols - 1] };
-            let x = x.wrapping_offset(j as isize * column_stride);
-            entries(dot, p, (i, j), (ROWS, cols), (x, column_stride), &mut sums);
-        }
-    }
-    for i in whole..m {
-        for j in 0..n {
-            let x = x.wrapping_offset(j as isize * column_stride);
-            entries(kernel.dot, p, (i, j), (1, 1), (x, column_stride), &mut sums);
-        }
-    }
-    if let Some(memory) = copy {
+    if let Some(memory) = panels {
         memory.keep();
     }
 }
 
-/// The entries of C from (i, j) on that `dot` computes, from columns of B at `x`.
+/// One step of the sum.
+struct Step<T> {
+    /// Its first index.
+    l: usize,
+    /// How many there are.
+    length: usize,
+    /// The columns of B.
+    columns: Columns<T>,
+    /// Factor of the old C.
+    beta: T,
+    /// Whether the whole product has one column.
+    is_column: bool,
+    /// Whether A is asked for ahead of time.
+    is_far: bool,
+}
+
+/// Where the columns of B are.
+enum Columns<T> {
+    /// Where they lie, contiguous: the first element, and elements from one to the next.
+    InPlace(*const T, isize),
+    /// Packed in groups, of each a vector of every column in turn; room of each column.
+    Packed(*const T, usize),
+}
+
+/// Columns that are taken at a time, in groups as even as possible.
+struct Groups {
+    /// How many groups.
+    count: usize,
+    /// Columns of a group.
+    share: usize,
+    /// Groups with one more.
+    more: usize,
+}
+
+impl Groups {
+    fn new(n: usize, most: usize) -> Groups {
+        // Divisions take as long as a short dot product.
+        if n <= most {
+            return Groups { count: 1, share: n, more: 0 };
+        }
+        let count = n.div_ceil(most);
+        Groups { count, share: n / count, more: n % count }
+    }
+
+    /// The first column of a group, and how many there are.
+    fn get(&self, group: usize) -> (usize, usize) {
+        (group * self.share + group.min(self.more), self.share + usize::from(group < self.more))
+    }
+}
+
+/// Packs columns, a vector of `lanes` elements of each in turn.
+///
+/// # Safety
+/// `to` is writable for all of them, rounded up to whole vectors.
+unsafe fn pack<T: Copy>(b: &MatRef<'_, T>, lanes: usize, to: *mut T) {
+    let (k, cols) = (b.rows(), b.cols());
+    for l in (0..k).step_by(lanes) {
+        let length = lanes.min(k - l);
+        for c in 0..cols {
+            let to = to.wrapping_add(l * cols + c * lanes);
+            // SAFETY: the elements of B exist, and the caller vouches for the memory.
+            (0..length).for_each(|i| unsafe { to.add(i).write(*b.at(l + i, c)) });
+        }
+    }
+}
+
+/// One step of the sums of all entries.
+fn step<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, step: &Step<T>, groups: &Groups) {
+    let m = p.m();
+    let most = kernel.dot_rows(step.is_column);
+    let lanes = 1 << kernel.lanes_log2;
+    let mut sums: Sums<T> = [[[T::Real::ZERO; 4]; COLUMNS]; ROWS];
+    let mut i = 0;
+    while i < m {
+        // What is left of a single column goes row by row, which suits a C of one entry.
+        let rows = if m - i >= most || !step.is_column { most.min(m - i) } else { 1 };
+        let mut asked = 0;
+        for group in 0..groups.count {
+            let (j, cols) = groups.get(group);
+            let dot = match (step.is_column, rows) {
+                (true, 1) => kernel.dot,
+                (true, _) => kernel.dot_column,
+                _ => kernel.dots[cols - 1],
+            };
+            let (x, column_stride, vector_stride) = match step.columns {
+                Columns::InPlace(x, stride) => {
+                    (x.wrapping_offset(j as isize * stride), stride, lanes)
+                }
+                Columns::Packed(x, room) => {
+                    (x.wrapping_add(j * room), lanes as isize, cols * lanes)
+                }
+            };
+            // Every group asks for its share of the next rows.
+            let wanted = if step.is_far && i + most < m {
+                most * (group + 1) / groups.count - asked
+            } else {
+                0
+            };
+            let lines = Lines {
+                k: step.length,
+                a: p.a.at(i, step.l),
+                row_stride: p.a.row_stride(),
+                rows,
+                x,
+                column_stride,
+                vector_stride,
+                ahead: most + asked,
+                asked: wanted,
+            };
+            asked += wanted;
+            // SAFETY: these rows of A exist, contiguous and as long as the step, and so do the
+            // columns; the kernel's family runs here, or it would not have been chosen.
+            unsafe { dot(&lines, &mut sums) };
+            write(p, (i, j), (rows, cols), step.beta, &sums);
+        }
+        i += rows;
+    }
+}
+
+/// Writes the entries of C from (i, j) on, from their sums.
 #[inline(always)]
-fn entries<T: Kernels>(
-    dot: Dot<T>,
+fn write<T: Kernels>(
     p: &mut Gemm<'_, T>,
     (i, j): (usize, usize),
     (rows, cols): (usize, usize),
-    (x, column_stride): (*const T, isize),
-    sums: &mut Sums<T>,
+    beta: T,
+    sums: &Sums<T>,
 ) {
-    // SAFETY: these rows of A and columns of B exist, contiguous and k long; the kernel's family
-    // runs here, or it would not have been chosen.
-    unsafe { dot(p.k(), p.a.at(i, 0), p.a.row_stride(), x, column_stride, sums) };
     for (r, sums) in sums[..rows].iter().enumerate() {
         for (c, &sums) in sums[..cols].iter().enumerate() {
             let sum = T::from_products(sums, p.conj_a, p.conj_b);
@@ -70,12 +197,12 @@ fn entries<T: Kernels>(
             let at = p.c.at(i + r, j + c);
             // SAFETY: the entry of C exists, and is read only where β ≠ 0.
             unsafe {
-                at.write(if p.beta == T::ZERO {
+                at.write(if beta == T::ZERO {
                     sum
-                } else if p.beta == T::ONE {
+                } else if beta == T::ONE {
                     sum + *at
                 } else {
-                    sum + *at * p.beta
+                    sum + *at * beta
                 });
             }
         }

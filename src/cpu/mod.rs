@@ -3,7 +3,7 @@
 //! [`gemm()`](gemm::gemm) transposes the whole problem where that suits the kernels, then `path`
 //! chooses, by shape and strides:
 //!
-//! * `dots`: one column of C, or a few, and contiguous rows of A.
+//! * `dots`: one column of C, or a few dozen of long sums, and contiguous rows of A.
 //! * `small`: small and middle C, and those of few rows or columns. B is read where it lies, A too
 //!   where its columns are contiguous; a large A is asked for ahead of time. No allocation when the
 //!   sum is short.
@@ -20,9 +20,10 @@
 //!
 //! For one shape, one kernel family and the same contiguous lines the result is defined to the
 //! bit. The sum is cut at the same places whatever the number of threads, and whatever [`caches`] the
-//! machine has, which only decide how much is packed at a time (`blocking`); each entry of C is one
-//! chain of additions in the order of the index, or as many as a vector has lanes for dot
-//! products, then `α·sum + β·C` per cut; and nothing looks at alignment.
+//! machine has, which only decide how much is packed at a time (`blocking`). Between cuts each entry of
+//! C is one chain of additions in the order of the index, or for dot products as many as one, two or
+//! four vectors have lanes, which are then added up by halves; then `α·sum + β·C` per cut. Nothing
+//! looks at alignment.
 
 mod apart;
 mod blocking;

@@ -5,7 +5,6 @@
 //! product of its own. The sum is never cut where one thread would not cut it, so that the number
 //! of threads does not show in the result.
 
-use super::kernel::dot::ROWS;
 use super::kernel::{Kernels, MicroKernel};
 use super::path::{self, Path};
 use super::scratch::Scratch;
@@ -69,9 +68,12 @@ fn by_pieces<T: Kernels>(
     let (m, n) = (p.m(), p.n());
     let count = crew.count();
     let wanted = (m.saturating_mul(n) / TICKET_SIZE).clamp(count, TICKETS_PER_THREAD * count);
-    // Rows that dot products take together must stay together: their sums are cut differently.
-    let unit = (1 << kernel.lanes_log2).max(ROWS);
-    let pieces = Pieces::new(m, n, unit, wanted);
+    let pieces = match path {
+        // A is to be read once. Rows that are taken together must stay together: the sums of others are
+        // cut differently.
+        Path::Dots { is_column, .. } => Pieces::of_rows(m, n, kernel.dot_rows(is_column), wanted),
+        _ => Pieces::new(m, n, 1 << kernel.lanes_log2, wanted),
+    };
     crew.for_each(pieces.count(m, n), |ticket| {
         let (i, j) = pieces.origin(ticket);
         let (rows, cols) = (pieces.rows.min(m - i), pieces.cols.min(n - j));
@@ -105,10 +107,15 @@ impl Pieces {
         let units = m.div_ceil(unit);
         let (height, width) = (units.div_ceil(wanted), n.div_ceil(wanted));
         if height.saturating_mul(n) <= units.saturating_mul(width) {
-            Pieces { rows: height * unit, cols: n, is_by_rows: true }
+            Pieces::of_rows(m, n, unit, wanted)
         } else {
             Pieces { rows: m, cols: width, is_by_rows: false }
         }
+    }
+
+    /// About `wanted` pieces, cut between rows.
+    fn of_rows(m: usize, n: usize, unit: usize, wanted: usize) -> Pieces {
+        Pieces { rows: m.div_ceil(unit).div_ceil(wanted) * unit, cols: n, is_by_rows: true }
     }
 
     fn count(&self, m: usize, n: usize) -> usize {

@@ -3,7 +3,7 @@
 //! The path decides where the sum is cut, hence the last bits of the result. It is chosen once
 //! for a whole product, so that sharing the product between threads does not show.
 
-use super::kernel::{Blocking, Kernels, MicroKernel, dot};
+use super::kernel::{Blocking, Kernels, MicroKernel};
 use super::{blocks, dots, small};
 use crate::mat::MatRef;
 use crate::problem::Gemm;
@@ -22,22 +22,39 @@ const FAR_BYTES: usize = 1 << 19;
 /// With so few columns, or half as many of complex numbers, and more bytes than this, all there is
 /// to do is to read A: in long streams then, by columns of C, of which every one takes memory
 /// traffic of its own where C is updated often.
-const STREAM_BYTES: [(usize, usize); 2] = [(2, FAR_BYTES), (4, 8 << 20)];
+const STREAM_BYTES: [(usize, usize); 2] = [(2, FAR_BYTES), (4, VERY_FAR_BYTES)];
 
 /// Columns of A that are read side by side then: as many as a CPU's prefetchers follow, and as
 /// lines at equal places fit the first cache.
 const STREAMS: usize = 8;
 
-/// Shortest sum that is taken as a dot product.
-const DOT: usize = 32;
+/// From more bytes of A on, memory is what a product of few columns waits for: the last caches hold
+/// hardly more.
+const VERY_FAR_BYTES: usize = 8 << 20;
+
+/// Which products are dot products: those with at most so many columns, sums of at least this length
+/// and more bytes of A than this, where the columns are contiguous and where they have to be turned.
+/// To add up the lanes of a sum takes as long as a hundred multiplications, and other ways have no
+/// such additions.
+const DOTS: [(usize, usize, [usize; 2]); 2] =
+    [(4, 32, [0, 0]), (32, 512, [FAR_BYTES, VERY_FAR_BYTES])];
+
+/// Bytes of a row of A, and of all columns of B, in a step of a dot product: a few rows, as many that
+/// are asked for ahead of time, and the columns share the second cache.
+const ROW_BYTES: usize = 32 << 10;
+const COLUMNS_BYTES: usize = 512 << 10;
 
 /// The ways through the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Path {
     /// Few columns of C, or one, and rows of A that are contiguous: every entry is a dot product.
     Dots {
+        /// The sum is cut into steps of this length.
+        depth: usize,
         /// Whether there is one column.
         is_column: bool,
+        /// Whether A is asked for ahead of time.
+        is_far: bool,
     },
     /// B is read where it lies, and the sum is cut into steps of this length.
     Small(usize),
@@ -52,8 +69,8 @@ pub(super) enum Path {
 /// as a column.
 pub(super) fn is_better_transposed<T: Scalar>(p: &Gemm<'_, T>) -> bool {
     let (m, n) = (p.c.rows(), p.c.cols());
-    let longer = if m < n { p.b.t() } else { p.a };
-    if m.min(n) == 1 || (m.min(n) <= dot::COLUMNS && p.k() >= DOT && longer.col_stride() == 1) {
+    let (longer, shorter) = if m < n { (p.b.t(), p.a) } else { (p.a, p.b.t()) };
+    if m.min(n) == 1 || are_dots(&longer, &shorter) {
         return m < n;
     }
     if m.min(n) > FEW_LINES || m.max(n) <= 2 * FEW_LINES {
@@ -67,6 +84,22 @@ pub(super) fn is_better_transposed<T: Scalar>(p: &Gemm<'_, T>) -> bool {
     }
 }
 
+/// Whether the products of these lines, which are as long as the sum, are taken as dot products.
+fn are_dots<T>(longer: &MatRef<'_, T>, shorter: &MatRef<'_, T>) -> bool {
+    let k = longer.cols();
+    let bytes = bytes_of(longer);
+    let turns = usize::from(shorter.col_stride() != 1);
+    let pays = |&(lines, length, far): &(usize, usize, [usize; 2])| {
+        shorter.rows() <= lines && k >= length && bytes > far[turns]
+    };
+    longer.col_stride() == 1 && DOTS.iter().any(pays)
+}
+
+/// Bytes of all elements.
+fn bytes_of<T>(mat: &MatRef<'_, T>) -> usize {
+    mat.rows().saturating_mul(mat.cols()).saturating_mul(size_of::<T>())
+}
+
 /// Whether neighbouring rows lie side by side.
 pub(super) fn has_contiguous_rows<T>(a: &MatRef<'_, T>) -> bool {
     a.row_stride() == 1 || a.rows() <= 1
@@ -77,11 +110,13 @@ impl Path {
     #[inline]
     pub(super) fn of<T: Kernels>(kernel: &MicroKernel<T>, p: &Gemm<'_, T>) -> Path {
         let (m, n, k) = (p.m(), p.n(), p.k());
-        if n <= dot::COLUMNS && n <= m && k >= DOT && p.a.col_stride() == 1 {
-            return Path::Dots { is_column: n == 1 };
+        let bytes = bytes_of(&p.a);
+        if n <= m && are_dots(&p.a, &p.b.t()) {
+            let longest = ROW_BYTES.min(COLUMNS_BYTES / n) / size_of::<T>();
+            let depth = if k <= longest { k } else { k.div_ceil(k.div_ceil(longest)) };
+            return Path::Dots { depth, is_column: n == 1, is_far: bytes > VERY_FAR_BYTES };
         }
         let elements = m.saturating_mul(k);
-        let bytes = elements.saturating_mul(size_of::<T>());
         let Blocking { in_place, few_rows, far_cols, .. } = kernel.blocking;
         if n <= far_cols && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
             let parts = if T::COMPLEX { 2 } else { 1 };
@@ -101,9 +136,8 @@ impl Path {
     /// it is taken whole.
     pub(super) fn step<T: Kernels>(self, kernel: &MicroKernel<T>, k: usize) -> Option<usize> {
         match self {
-            Path::Small(depth) | Path::Stream(depth) => Some(depth),
+            Path::Small(depth) | Path::Stream(depth) | Path::Dots { depth, .. } => Some(depth),
             Path::Blocks => kernel.blocking.steps(k).next().map(|(_, length)| length),
-            Path::Dots { .. } => None,
         }
     }
 
@@ -114,7 +148,9 @@ impl Path {
             Path::Small(depth) => small::gemm(kernel, p, depth),
             Path::Stream(depth) => small::stream(kernel, p, depth),
             Path::Blocks => blocks::gemm(kernel, p),
-            Path::Dots { is_column } => dots::gemm(kernel, p, is_column),
+            Path::Dots { depth, is_column, is_far } => {
+                dots::gemm(kernel, p, depth, is_column, is_far);
+            }
         }
     }
 }

@@ -149,6 +149,7 @@ for_all_types! {
     every_layout_is_right_and_gives_the_same_bits
     few_lines_of_every_layout_are_right
     long_streams_are_right
+    long_dot_products_are_right
     zero_strides_are_right
     whole_numbers_are_exact
     threads_do_not_show
@@ -247,6 +248,25 @@ fn long_streams_are_right<T: Element>(family: &'static Family) {
     }
 }
 
+/// Rows of a large matrix times every number of columns that kernels differ by, contiguous or not, and
+/// sums of several steps.
+fn long_dot_products_are_right<T: Element>(family: &'static Family) {
+    let (row_major, col_major) = (Layout::RowMajor(0), Layout::ColMajor(1));
+    for n in [5, 6, 7, 8, 9, 17, 32, 33] {
+        let (m, k) = (263, 517);
+        let mut case = Case::<T>::new((m, n, k), [row_major, col_major, row_major], 7);
+        case.check(family);
+        case.conj = (n % 2 == 0, n % 3 == 0);
+        case.check(family);
+        Case::<T>::new((n, m, k), [row_major, col_major, col_major], 7).check(family);
+    }
+    for (m, n, k) in [(260, 7, 2100), (7, 260, 2100), (5, 3, 40_000), (61, 1, 9000)] {
+        for b in [row_major, col_major] {
+            Case::<T>::new((m, n, k), [row_major, b, row_major], 8).check(family);
+        }
+    }
+}
+
 fn zero_strides_are_right<T: Element>(family: &'static Family) {
     let data: Vec<T> = (0..400).map(|i| T::new(i as f64 / 400.0, 0.5)).collect();
     for (m, n, k) in [(5, 3, 4), (70, 66, 65)] {
@@ -317,6 +337,9 @@ fn threads_do_not_show<T: Element>(family: &'static Family) {
         (1000, 7, 400),
         (5000, 2, 64),
         (400, 1, 4000),
+        // Dot products of several columns at a time, and in steps that are shared out.
+        (70, 6, 9500),
+        (900, 20, 600),
         (1500, 4, 350),
         (3000, 3, 900),
         (900, 17, 300),

@@ -86,8 +86,13 @@ fn loops<'a>(kernel: &'a [Instruction<'a>]) -> Vec<&'a [Instruction<'a>]> {
         let start = kernel[..=end].iter().position(|it| it.address == target);
         found.extend(start.map(|start| (start, end)));
     }
+    // What begins in the midst of others is a loop, and these are not: they jump out of it, to
+    // something that stands before it.
     let is_innermost = |&(start, end): &(usize, usize)| {
-        !found.iter().any(|&inner| inner != (start, end) && start <= inner.0 && inner.1 <= end)
+        !found.iter().any(|&inner| {
+            let begins_inside = start < inner.0 && inner.0 <= end;
+            begins_inside || (inner != (start, end) && start == inner.0 && inner.1 <= end)
+        })
     };
     let mut innermost: Vec<_> = found.iter().copied().filter(is_innermost).collect();
     innermost.sort_unstable();
@@ -156,6 +161,21 @@ mod tests {
         assert!(said(&in_the_sum).unwrap().contains("1004: vmovups"));
         let straight = LISTING.replace("jne ", "nop ");
         assert!(said(&straight).unwrap().contains("no loop"));
+    }
+
+    #[test]
+    fn what_a_loop_jumps_back_to_at_its_end_is_no_loop() {
+        let listing = "\
+0000000000001000 <<npublas::cpu::kernel::wide::Wide as npublas::cpu::kernel::Isa>::dot>:
+    1000:	jmp    100c <npublas::x+0xc>
+    1004:	vmovups %zmm0,(%rsp)
+    1008:	ret
+    100c:	vmovups (%rdi),%zmm1
+    1010:	vfmadd231ps (%rsi),%zmm1,%zmm0
+    1014:	ja     1004 <npublas::x+0x4>
+    1018:	jmp    100c <npublas::x+0xc>
+";
+        assert_eq!(said(listing), None);
     }
 
     #[test]

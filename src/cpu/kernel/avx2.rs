@@ -4,7 +4,7 @@
 //! broadcasts of B. Two FMAs per cycle of four or five cycles' latency want ten accumulators at
 //! least.
 
-use super::dot::{self, Sums};
+use super::dot::{self, Lines, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -17,10 +17,10 @@ use std::arch::x86_64::*;
 pub(super) static FAMILY: Family = Family {
     name: "avx2",
     is_available,
-    s: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 1, 6, 16>(blocking::AVX2.s),
-    d: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 1, 6, 8>(blocking::AVX2.d),
-    c: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 2, 3, 8>(blocking::AVX2.c),
-    z: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 2, 3, 4>(blocking::AVX2.z),
+    s: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 1, 6, 16, 4, 3>(blocking::AVX2.s),
+    d: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 1, 6, 8, 4, 3>(blocking::AVX2.d),
+    c: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 2, 3, 8, 2, 2>(blocking::AVX2.c),
+    z: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 2, 3, 4, 2, 2>(blocking::AVX2.z),
 };
 
 /// Whether this CPU has AVX2 and FMA and the system saves their registers. The standard library
@@ -64,18 +64,14 @@ impl Isa for Avx2 {
 
     #[target_feature(enable = "avx2,fma")]
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
-        k: usize,
-        a: *const T,
-        row_stride: isize,
-        x: *const T,
-        column_stride: isize,
+        lines: &Lines<T>,
         sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
     }
 }
 
@@ -166,6 +162,37 @@ unsafe fn turn_16(line: impl Fn(usize) -> *const [f32; 4], row: impl Fn(usize) -
     for l in 0..2 {
         // SAFETY: the caller's promise.
         unsafe { _mm256_storeu_ps(row(l), halves(line(0).add(l), line(1).add(l))) };
+    }
+}
+
+/// [`Vector::fold`] of eight numbers.
+///
+/// # Safety
+/// The CPU has AVX.
+#[inline(always)]
+pub(super) unsafe fn fold_8(x: __m256) -> [f32; 2] {
+    // SAFETY: the caller's promise; two numbers are as long as half a vector of four.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        let mut lanes = [0.0; 2];
+        _mm_storel_pd(lanes.as_mut_ptr().cast(), _mm_castps_pd(two));
+        lanes
+    }
+}
+
+/// [`Vector::fold`] of four numbers.
+///
+/// # Safety
+/// The CPU has AVX.
+#[inline(always)]
+pub(super) unsafe fn fold_4(x: __m256d) -> [f64; 2] {
+    // SAFETY: the caller's promise; two numbers are as long as a vector of two.
+    unsafe {
+        let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
+        let mut lanes = [0.0; 2];
+        _mm_storeu_pd(lanes.as_mut_ptr(), two);
+        lanes
     }
 }
 
@@ -271,6 +298,11 @@ impl Vector for F32x8 {
         // SAFETY: see `zero`.
         F32x8(unsafe { _mm256_permute_ps::<0b10_11_00_01>(self.0) })
     }
+    #[inline(always)]
+    unsafe fn fold(self) -> [f32; 2] {
+        // SAFETY: see `zero`.
+        unsafe { fold_8(self.0) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -345,5 +377,10 @@ impl Vector for F64x4 {
     unsafe fn swap_pairs(self) -> Self {
         // SAFETY: see `zero`.
         F64x4(unsafe { _mm256_permute_pd::<0b0101>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn fold(self) -> [f64; 2] {
+        // SAFETY: see `zero`.
+        unsafe { fold_4(self.0) }
     }
 }

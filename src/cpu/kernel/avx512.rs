@@ -5,8 +5,8 @@
 //! limit. Edges of at most half a vector take half vectors, of which some CPUs multiply twice as
 //! many.
 
-use super::avx2::Avx2;
-use super::dot::{self, Sums};
+use super::avx2::{Avx2, fold_4, fold_8};
+use super::dot::{self, Lines, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -19,10 +19,10 @@ use std::arch::x86_64::*;
 pub(super) static FAMILY: Family = Family {
     name: "avx512",
     is_available,
-    s: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 1, 8, 48>(blocking::AVX512.s),
-    d: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24>(blocking::AVX512.d),
-    c: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 2, 4, 24>(blocking::AVX512.c),
-    z: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 2, 4, 12>(blocking::AVX512.z),
+    s: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 1, 8, 48, 6, 4>(blocking::AVX512.s),
+    d: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24, 6, 4>(blocking::AVX512.d),
+    c: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 2, 4, 24, 4, 3>(blocking::AVX512.c),
+    z: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 2, 4, 12, 4, 3>(blocking::AVX512.z),
 };
 
 /// Whether this CPU has the foundation of AVX-512, for shorter vectors too, and the system saves its
@@ -66,18 +66,14 @@ impl Isa for Avx512 {
 
     #[target_feature(enable = "avx512f,avx512vl")]
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
-        k: usize,
-        a: *const T,
-        row_stride: isize,
-        x: *const T,
-        column_stride: isize,
+        lines: &Lines<T>,
         sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
     }
 }
 
@@ -98,12 +94,35 @@ impl Turn for Avx512 {
     }
 }
 
+/// [`Vector::fold`] of 16 numbers.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn fold_16(x: __m512) -> [f32; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+        fold_8(_mm256_add_ps(_mm512_castps512_ps256(x), high))
+    }
+}
+
+/// [`Vector::fold`] of 8 numbers of 64 bits.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn fold_8_of_64(x: __m512d) -> [f64; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { fold_4(_mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x))) }
+}
+
 /// Defines vectors by their intrinsics: whole registers, and halves for the edges.
 macro_rules! vectors {
     ($(
         $name:ident: $real:ty, $register:ty, $mask:ty, $lanes:literal,
         $zero:ident, $splat:ident, $blend:ident, $odd:literal, $load:ident, $store:ident,
-        $load_masked:ident, $store_masked:ident, $mul:ident, $fma:ident, $permute:ident, $swap:literal;
+        $load_masked:ident, $store_masked:ident, $mul:ident, $fma:ident, $permute:ident, $swap:literal, $fold:ident;
     )*) => {$(
         #[derive(Clone, Copy)]
         struct $name($register);
@@ -177,6 +196,11 @@ macro_rules! vectors {
                 // SAFETY: see `zero`.
                 $name(unsafe { $permute::<$swap>(self.0) })
             }
+            #[inline(always)]
+            unsafe fn fold(self) -> [$real; 2] {
+                // SAFETY: see `zero`.
+                unsafe { $fold(self.0) }
+            }
         }
     )*};
 }
@@ -184,17 +208,17 @@ vectors! {
     F32x16: f32, __m512, __mmask16, 16,
         _mm512_setzero_ps, _mm512_set1_ps, _mm512_mask_blend_ps, 0xAAAA, _mm512_loadu_ps,
         _mm512_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_mul_ps,
-        _mm512_fmadd_ps, _mm512_permute_ps, 0b10_11_00_01;
+        _mm512_fmadd_ps, _mm512_permute_ps, 0b10_11_00_01, fold_16;
     F64x8: f64, __m512d, __mmask8, 8,
         _mm512_setzero_pd, _mm512_set1_pd, _mm512_mask_blend_pd, 0xAA, _mm512_loadu_pd,
         _mm512_storeu_pd, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_mul_pd,
-        _mm512_fmadd_pd, _mm512_permute_pd, 0b01_01_01_01;
+        _mm512_fmadd_pd, _mm512_permute_pd, 0b01_01_01_01, fold_8_of_64;
     F32x8: f32, __m256, __mmask8, 8,
         _mm256_setzero_ps, _mm256_set1_ps, _mm256_mask_blend_ps, 0xAA, _mm256_loadu_ps,
         _mm256_storeu_ps, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps, _mm256_mul_ps,
-        _mm256_fmadd_ps, _mm256_permute_ps, 0b10_11_00_01;
+        _mm256_fmadd_ps, _mm256_permute_ps, 0b10_11_00_01, fold_8;
     F64x4: f64, __m256d, __mmask8, 4,
         _mm256_setzero_pd, _mm256_set1_pd, _mm256_mask_blend_pd, 0xA, _mm256_loadu_pd,
         _mm256_storeu_pd, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd, _mm256_mul_pd,
-        _mm256_fmadd_pd, _mm256_permute_pd, 0b0101;
+        _mm256_fmadd_pd, _mm256_permute_pd, 0b0101, fold_4;
 }

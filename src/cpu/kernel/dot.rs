@@ -7,25 +7,48 @@ use super::Kernels;
 use super::vector::Vector;
 use crate::scalar::Scalar;
 
-/// Rows that are taken at a time, unless there are fewer. In fewer streams a CPU's prefetchers do not read
-/// all that the memory gives.
-pub(crate) const ROWS: usize = 4;
+/// Most rows that are taken at a time. In few streams a CPU's prefetchers do not read all that the memory
+/// gives.
+pub(crate) const ROWS: usize = 6;
 
 /// Most columns that are taken at a time.
 pub(crate) const COLUMNS: usize = 4;
 
-/// How far ahead of time A is asked for where several columns take time.
-const AHEAD_BYTES: usize = 2048;
+/// A line of the cache.
+const LINE_BYTES: usize = 64;
 
 /// For some rows and columns the sums `Σ re·re`, `Σ im·im`, `Σ re·im`, `Σ im·re`, the first of which is
 /// all there is for real numbers.
 pub(crate) type Sums<T> = [[[<T as Scalar>::Real; 4]; COLUMNS]; ROWS];
 
-/// Sums of products of some rows with some columns: `(k, a, row stride, x, column stride, sums)`.
+/// The vectors of a [`Dot`].
+#[derive(Debug)]
+pub(crate) struct Lines<T> {
+    /// Their length.
+    pub k: usize,
+    /// First element of the first row.
+    pub a: *const T,
+    /// Elements from one row to the next.
+    pub row_stride: isize,
+    /// Rows that exist, one at least. In the place of the others the last one is taken once more.
+    pub rows: usize,
+    /// First element of the first column, which comes in vectors, as the others do.
+    pub x: *const T,
+    /// Elements from one column to the next.
+    pub column_stride: isize,
+    /// Elements from one vector of a column to the next.
+    pub vector_stride: usize,
+    /// Which rows are asked for meanwhile, counted from the first one...
+    pub ahead: usize,
+    /// ... and how many, R at most.
+    pub asked: usize,
+}
+
+/// Sums of products of some rows with some columns.
 ///
 /// # Safety
-/// The CPU runs the kernel's family; k contiguous elements can be read of each row and column.
-pub(crate) type Dot<T> = unsafe fn(usize, *const T, isize, *const T, isize, &mut Sums<T>);
+/// The CPU runs the kernel's family; all elements of the rows and columns can be read.
+pub(crate) type Dot<T> = unsafe fn(&Lines<T>, &mut Sums<T>);
 
 /// The body of a [`Dot`] of R ≤ [`ROWS`] rows and C ≤ [`COLUMNS`] columns of P-part numbers, with U vectors
 /// of each at a time, or half as many of complex numbers, which need two sums each. In which order
@@ -35,23 +58,32 @@ pub(crate) type Dot<T> = unsafe fn(usize, *const T, isize, *const T, isize, &mut
 /// As for [`Dot`].
 #[inline(always)]
 pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
-    k: usize,
-    a: *const T,
-    row_stride: isize,
-    x: *const T,
-    column_stride: isize,
+    lines: &Lines<T>,
     sums: &mut Sums<T>,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
 {
     const { assert!(P == if T::COMPLEX { 2 } else { 1 } && R <= ROWS && C <= COLUMNS && U >= P) };
-    let parts = P as isize;
-    let length = k * P;
+    let length = lines.k * P;
     let unrolled = U / P;
-    let column = |c: usize| x.wrapping_offset(c as isize * column_stride).cast::<T::Real>();
-    let a: *const T::Real = a.cast();
-    let row = |r: usize| a.wrapping_offset(r as isize * row_stride * parts);
+    let mut x: *const T::Real = lines.x.cast();
+    let column_stride = lines.column_stride.wrapping_mul(P as isize);
+    let vector_stride = lines.vector_stride * P;
+    let mut rows = [lines.a.cast::<T::Real>(); R];
+    for r in 1..R {
+        let r_or_last = r.min(lines.rows - 1) as isize;
+        rows[r] = lines.a.wrapping_offset(r_or_last * lines.row_stride).cast();
+    }
+    // To ask for what is there already is better than a branch for every row.
+    let ahead = (lines.ahead as isize).wrapping_mul(lines.row_stride).wrapping_mul(P as isize);
+    let mut next = rows;
+    for r in 0..R {
+        if r < lines.asked {
+            next[r] = rows[r].wrapping_offset(ahead);
+        }
+    }
+    let asks = lines.asked > 0;
     // SAFETY: the caller vouches for the instruction set and for `length` numbers of every row
     // and column; whole vectors end below `length`, and of the last one only what exists is
     // read.
@@ -60,52 +92,73 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, c
         let mut at = 0;
         while at + unrolled * V::LANES <= length {
             for u in 0..unrolled {
-                let mut x = [V::zero(); C];
+                let at = at + u * V::LANES;
+                if asks && at * size_of::<T::Real>() % LINE_BYTES == 0 {
+                    for r in 0..R {
+                        V::prefetch_far(next[r].wrapping_add(at));
+                    }
+                }
+                let mut columns = [[V::zero(); P]; C];
                 for c in 0..C {
-                    x[c] = V::load(column(c).add(at + u * V::LANES));
+                    columns[c][0] = V::load(x.wrapping_offset(c as isize * column_stride));
+                    if P == 2 {
+                        columns[c][P - 1] = columns[c][0].swap_pairs();
+                    }
                 }
                 for r in 0..R {
-                    let a = row(r).add(at + u * V::LANES);
-                    if C > 1 {
-                        V::prefetch_far(a.wrapping_byte_add(AHEAD_BYTES));
-                    }
-                    let a = V::load(a);
+                    let a = V::load(rows[r].add(at));
                     for c in 0..C {
-                        acc[r][c][u][0] = a.mul_add(x[c], acc[r][c][u][0]);
-                        if P == 2 {
-                            let turned = x[c].swap_pairs();
-                            acc[r][c][u][P - 1] = a.mul_add(turned, acc[r][c][u][P - 1]);
+                        for p in 0..P {
+                            acc[r][c][u][p] = a.mul_add(columns[c][p], acc[r][c][u][p]);
                         }
                     }
                 }
+                x = x.wrapping_add(vector_stride);
             }
             at += unrolled * V::LANES;
         }
-        while at < length {
-            let mask = V::mask(V::LANES.min(length - at));
-            for r in 0..R {
-                let a = V::load_masked(row(r).add(at), mask);
+        for u in 0..unrolled {
+            if at < length {
+                let mask = V::mask(V::LANES.min(length - at));
+                let mut columns = [[V::zero(); P]; C];
                 for c in 0..C {
-                    let x = V::load_masked(column(c).add(at), mask);
-                    acc[r][c][0][0] = a.mul_add(x, acc[r][c][0][0]);
+                    let column = x.wrapping_offset(c as isize * column_stride);
+                    columns[c][0] = V::load_masked(column, mask);
                     if P == 2 {
-                        let turned = x.swap_pairs();
-                        acc[r][c][0][P - 1] = a.mul_add(turned, acc[r][c][0][P - 1]);
+                        columns[c][P - 1] = columns[c][0].swap_pairs();
                     }
                 }
+                for r in 0..R {
+                    let a = V::load_masked(rows[r].add(at), mask);
+                    for c in 0..C {
+                        for p in 0..P {
+                            acc[r][c][u][p] = a.mul_add(columns[c][p], acc[r][c][u][p]);
+                        }
+                    }
+                }
+                at += V::LANES;
+                x = x.wrapping_add(vector_stride);
             }
-            at += V::LANES;
         }
+        // One short loop after another: a long one is not unrolled, and the sums would go through
+        // memory all the time.
+        let mut totals = [[[V::zero(); P]; C]; R];
         for r in 0..R {
             for c in 0..C {
                 for p in 0..P {
-                    let one = V::splat(T::Real::ONE);
-                    let mut total = acc[r][c][0][p];
+                    totals[r][c][p] = acc[r][c][0][p];
                     for u in 1..unrolled {
-                        total = acc[r][c][u][p].mul_add(one, total);
+                        let one = V::splat(T::Real::ONE);
+                        totals[r][c][p] = acc[r][c][u][p].mul_add(one, totals[r][c][p]);
                     }
-                    let [even, odd] = fold(total);
-                    let sums = &mut sums[r][c];
+                }
+            }
+        }
+        for r in 0..R {
+            for c in 0..C {
+                let sums = &mut sums[r][c];
+                for p in 0..P {
+                    let [even, odd] = totals[r][c][p].fold();
                     if P == 1 {
                         sums[0] = even + odd;
                     } else {
@@ -116,24 +169,4 @@ pub(crate) unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, c
             }
         }
     }
-}
-
-/// The sums of the even and of the odd lanes.
-///
-/// # Safety
-/// The CPU has the instruction set.
-#[inline(always)]
-unsafe fn fold<V: Vector>(x: V) -> [V::Real; 2] {
-    // The longest vector of any family.
-    let mut lanes = [V::Real::ZERO; 16];
-    // SAFETY: the array holds a whole vector.
-    unsafe { x.store(lanes.as_mut_ptr()) };
-    let mut left = V::LANES;
-    while left > 2 {
-        left /= 2;
-        for i in 0..left {
-            lanes[i] += lanes[left + i];
-        }
-    }
-    [lanes[0], lanes[1]]
 }

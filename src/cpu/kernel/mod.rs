@@ -7,7 +7,7 @@ use super::caches::Core;
 use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
-use dot::{Dot, Sums};
+use dot::{Dot, Lines, Sums};
 use micro::{InPlace, Micro, Operands, Panels, Reading, Scaling, Streams};
 use num_complex::Complex;
 use vector::Vector;
@@ -184,11 +184,7 @@ trait Isa: Turn {
     /// # Safety
     /// As for [`Dot`].
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
-        k: usize,
-        a: *const T,
-        row_stride: isize,
-        x: *const T,
-        column_stride: isize,
+        lines: &Lines<T>,
         sums: &mut Sums<T>,
     ) where
         T: Kernels,
@@ -218,8 +214,10 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) dot: Dot<T>,
     /// Those of [`dot::ROWS`] rows and one column that is all there is.
     pub(super) dot_column: Dot<T>,
-    /// `dots[c - 1]`: those of [`dot::ROWS`] rows and c columns.
+    /// `dots[c - 1]`: those of some rows and c columns.
     pub(super) dots: [Dot<T>; dot::COLUMNS],
+    /// How many rows these have.
+    dot_rows: usize,
     /// How many columns there are kernels for.
     pub(super) dot_columns: usize,
     /// `part[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides.
@@ -239,8 +237,19 @@ const MAX_COLUMNS: usize = 16;
 
 impl<T: Kernels> MicroKernel<T> {
     /// The kernels of instruction set I whose full tile is MV vectors V × NR columns, that is
-    /// MR × NR elements of P parts. H are shorter vectors for the edges, or V again.
-    const fn new<I, V, H, const MV: usize, const P: usize, const NR: usize, const MR: usize>(
+    /// MR × NR elements of P parts; DR × DC of them are added up at a time where they are dot
+    /// products. H are shorter vectors for the edges, or V again.
+    const fn new<
+        I,
+        V,
+        H,
+        const MV: usize,
+        const P: usize,
+        const NR: usize,
+        const MR: usize,
+        const DR: usize,
+        const DC: usize,
+    >(
         blocking: Blocking,
     ) -> Self
     where
@@ -252,7 +261,6 @@ impl<T: Kernels> MicroKernel<T> {
         assert!(
             lanes.is_power_of_two() && MR == MV * lanes && MV <= MAX_VECTORS && NR <= MAX_COLUMNS
         );
-        assert!(MR.is_multiple_of(dot::ROWS), "threads would cut C between rows that go together");
         assert!(size_of::<T>() * MR <= tile::COLUMN_BYTES, "a tile outgrows the tiny panel");
         assert!(blocking.kc >= 1);
         let mut columns = [0; MAX_VECTORS];
@@ -265,15 +273,8 @@ impl<T: Kernels> MicroKernel<T> {
             v += 1;
         }
         assert!(NR <= columns[MV - 1], "a full tile outgrows the registers");
-        // Two thirds of as many sums as a full tile has: both operands are in vectors here.
-        let most = MV * NR * 2 / 3 / dot::ROWS;
-        let dot_columns = if most > dot::COLUMNS {
-            dot::COLUMNS
-        } else if most > 1 {
-            most
-        } else {
-            1
-        };
+        assert!(DR <= dot::ROWS && DC <= dot::COLUMNS);
+        assert!(DR * DC * P <= I::SUMS, "dot products outgrow the registers");
         // Places after MV are never asked for.
         let whole = parts::<T, I, V, InPlace, MV, P>(columns[MV - 1]);
         MicroKernel {
@@ -287,8 +288,9 @@ impl<T: Kernels> MicroKernel<T> {
             stream: parts::<T, I, V, Streams, MV, P>(columns[MV - 1]),
             dot: I::dot::<T, V, P, 1, 1, 4>,
             dot_column: I::dot::<T, V, P, { dot::ROWS }, 1, 2>,
-            dots: dots::<T, I, V, P>(dot_columns),
-            dot_columns,
+            dots: dots::<T, I, V, P, DR>(DC),
+            dot_rows: DR,
+            dot_columns: DC,
             part: [
                 if MV > 1 { parts::<T, I, V, InPlace, 1, P>(columns[0]) } else { whole },
                 if MV > 2 { parts::<T, I, V, InPlace, 2, P>(columns[1]) } else { whole },
@@ -316,6 +318,11 @@ impl<T: Kernels> MicroKernel<T> {
     pub fn sizes(&self, k: usize, core: &Core, threads: usize) -> Sizes {
         let line = self.blocking.step(k).max(1) * size_of::<T>();
         Sizes::new(core, threads, line, self.tile())
+    }
+
+    /// How many rows dot products are taken of at a time; `is_column` says that C has one column.
+    pub(super) fn dot_rows(&self, is_column: bool) -> usize {
+        if is_column { dot::ROWS } else { self.dot_rows }
     }
 
     /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
@@ -355,19 +362,19 @@ impl<T: Kernels> MicroKernel<T> {
     }
 }
 
-/// The dot products of [`dot::ROWS`] rows and 1, 2 … `columns` columns; the places after these are never
+/// The dot products of R rows and 1, 2 … `columns` columns; the places after these are never
 /// asked for, and nothing is compiled for them.
-const fn dots<T, I, V, const P: usize>(columns: usize) -> [Dot<T>; dot::COLUMNS]
+const fn dots<T, I, V, const P: usize, const R: usize>(columns: usize) -> [Dot<T>; dot::COLUMNS]
 where
     T: Kernels,
     I: Isa,
     V: Vector<Real = T::Real>,
 {
     let all: [Dot<T>; dot::COLUMNS] = [
-        I::dot::<T, V, P, { dot::ROWS }, 1, P>,
-        I::dot::<T, V, P, { dot::ROWS }, 2, P>,
-        I::dot::<T, V, P, { dot::ROWS }, 3, P>,
-        I::dot::<T, V, P, { dot::ROWS }, 4, P>,
+        I::dot::<T, V, P, R, 1, P>,
+        I::dot::<T, V, P, R, 2, P>,
+        I::dot::<T, V, P, R, 3, P>,
+        I::dot::<T, V, P, R, 4, P>,
     ];
     first(all, columns)
 }

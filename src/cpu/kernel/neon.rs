@@ -4,7 +4,7 @@
 //! broadcasts of B. Two FMAs per cycle of four cycles' latency want eight accumulators at least;
 //! the more there are, the fewer loads each FMA needs.
 
-use super::dot::{self, Sums};
+use super::dot::{self, Lines, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -18,10 +18,10 @@ use std::arch::asm;
 pub(super) static FAMILY: Family = Family {
     name: "neon",
     is_available,
-    s: MicroKernel::new::<Neon, F32x4, F32x4, 4, 1, 6, 16>(blocking::NEON.s),
-    d: MicroKernel::new::<Neon, F64x2, F64x2, 4, 1, 6, 8>(blocking::NEON.d),
-    c: MicroKernel::new::<Neon, F32x4, F32x4, 4, 2, 3, 8>(blocking::NEON.c),
-    z: MicroKernel::new::<Neon, F64x2, F64x2, 4, 2, 3, 4>(blocking::NEON.z),
+    s: MicroKernel::new::<Neon, F32x4, F32x4, 4, 1, 6, 16, 6, 4>(blocking::NEON.s),
+    d: MicroKernel::new::<Neon, F64x2, F64x2, 4, 1, 6, 8, 6, 4>(blocking::NEON.d),
+    c: MicroKernel::new::<Neon, F32x4, F32x4, 4, 2, 3, 8, 4, 3>(blocking::NEON.c),
+    z: MicroKernel::new::<Neon, F64x2, F64x2, 4, 2, 3, 4, 4, 3>(blocking::NEON.z),
 };
 
 /// Whether this CPU has NEON. The standard library asks the system once and remembers.
@@ -64,18 +64,14 @@ impl Isa for Neon {
 
     #[target_feature(enable = "neon")]
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
-        k: usize,
-        a: *const T,
-        row_stride: isize,
-        x: *const T,
-        column_stride: isize,
+        lines: &Lines<T>,
         sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
     }
 }
 
@@ -219,6 +215,15 @@ impl Vector for F32x4 {
         // SAFETY: see `zero`.
         F32x4(unsafe { vrev64q_f32(self.0) })
     }
+    #[inline(always)]
+    unsafe fn fold(self) -> [f32; 2] {
+        let mut lanes = [0.0; 2];
+        // SAFETY: see `zero`; there is room for two numbers.
+        unsafe {
+            vst1_f32(lanes.as_mut_ptr(), vadd_f32(vget_low_f32(self.0), vget_high_f32(self.0)))
+        };
+        lanes
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -302,5 +307,12 @@ impl Vector for F64x2 {
     unsafe fn swap_pairs(self) -> Self {
         // SAFETY: see `zero`.
         F64x2(unsafe { vextq_f64::<1>(self.0, self.0) })
+    }
+    #[inline(always)]
+    unsafe fn fold(self) -> [f64; 2] {
+        let mut lanes = [0.0; 2];
+        // SAFETY: see `zero`; there is room for two numbers.
+        unsafe { vst1q_f64(lanes.as_mut_ptr(), self.0) };
+        lanes
     }
 }

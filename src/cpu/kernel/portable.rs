@@ -4,7 +4,7 @@
 //! Tiles of 2 vectors × 4 columns fit the 16 registers of SSE2, which needs one more for each
 //! product, for it cannot fuse. The longest numbers take 4 × 1: all tiles have at least four rows.
 
-use super::dot::{self, Sums};
+use super::dot::{self, Lines, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
@@ -16,10 +16,18 @@ use crate::scalar::Scalar;
 pub(super) static FAMILY: Family = Family {
     name: "portable",
     is_available: || true,
-    s: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 1, 4, 8>(blocking::PORTABLE.s),
-    d: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 2, 1, 4, 4>(blocking::PORTABLE.d),
-    c: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 2, 2, 4>(blocking::PORTABLE.c),
-    z: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 4, 2, 1, 4>(blocking::PORTABLE.z),
+    s: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 1, 4, 8, 2, 4>(
+        blocking::PORTABLE.s,
+    ),
+    d: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 2, 1, 4, 4, 2, 4>(
+        blocking::PORTABLE.d,
+    ),
+    c: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 2, 2, 4, 2, 2>(
+        blocking::PORTABLE.c,
+    ),
+    z: MicroKernel::new::<Portable, Lanes<f64, 2>, Lanes<f64, 2>, 4, 2, 1, 4, 2, 2>(
+        blocking::PORTABLE.z,
+    ),
 };
 
 struct Portable;
@@ -54,18 +62,14 @@ impl Isa for Portable {
     }
 
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
-        k: usize,
-        a: *const T,
-        row_stride: isize,
-        x: *const T,
-        column_stride: isize,
+        lines: &Lines<T>,
         sums: &mut Sums<T>,
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(k, a, row_stride, x, column_stride, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
     }
 }
 
@@ -186,5 +190,17 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
             lanes[i] = self.0[i ^ 1];
         }
         Lanes(lanes)
+    }
+    #[inline(always)]
+    unsafe fn fold(self) -> [R; 2] {
+        let mut lanes = self.0;
+        let mut left = N;
+        while left > 2 {
+            left /= 2;
+            for i in 0..left {
+                lanes[i] += lanes[left + i];
+            }
+        }
+        [lanes[0], lanes[1]]
     }
 }
