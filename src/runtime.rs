@@ -322,7 +322,7 @@ fn routed<T: Runs>(setup: &'static Setup, problem: Gemm<'_, T>) -> Report {
     let product = engine::product(&problem);
     let shape = product.shape;
     let recipe = || engine::recipe::<T>(shape, policy);
-    let Config { offload, .. } = setup.config;
+    let offload = setup.config.offload;
     let route = route::choose(&product, recipe, offload, policy.reproducible, setup.profile);
     let report = run(setup, problem, policy, route);
     if let Some(start) = start {

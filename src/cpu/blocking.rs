@@ -84,6 +84,14 @@ impl Sizes {
     }
 }
 
+/// The length of the parts, but for the last, into which so many are cut: at most `most` each, as few
+/// parts as that allows, and as even as possible.
+#[inline]
+pub(super) fn even(count: usize, most: usize) -> usize {
+    // Divisions take as long as a short sum.
+    if count <= most { count } else { count.div_ceil(count.div_ceil(most)) }
+}
+
 /// As many as there are whole tiles in `lines`, and at least one.
 pub(super) fn whole(lines: usize, tile: usize) -> usize {
     (lines - lines % tile).max(tile)
@@ -137,7 +145,7 @@ impl Blocking {
     /// The length of the steps in which a sum of length `k` is taken, but for the last: as few as KC
     /// allows, as even as possible.
     pub(super) fn step(&self, k: usize) -> usize {
-        k.div_ceil(k.div_ceil(self.kc).max(1))
+        even(k, self.kc)
     }
 
     /// First index and length of these steps. One step of length 0 when there is nothing to add.

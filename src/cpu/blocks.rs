@@ -43,7 +43,7 @@ fn five_loops<T: Kernels>(
         // LOOP 4: the sum, KC at a time. The first step brings in the old C, the others add.
         for (pc, kc) in kernel.blocking.steps(k) {
             let beta = if pc == 0 { p.beta } else { T::ONE };
-            let scaling = Scaling { alpha: p.alpha, beta, conj_a: p.conj_a, conj_b: p.conj_b };
+            let scaling = Scaling { beta, ..Scaling::of(p) };
             let b = p.b.block(pc, jc, kc, nc);
             // SAFETY: the block is readable, and the memory for B holds KC × NC elements in
             // whole panels.
@@ -200,7 +200,7 @@ impl<T: Kernels> Stage<'_, T> {
                 let kc = shared.step.min(length - l);
                 // The first step brings in the old C, the others add.
                 let beta = if pc + l == 0 { p.beta } else { T::ONE };
-                let scaling = Scaling { alpha: p.alpha, beta, conj_a: p.conj_a, conj_b: p.conj_b };
+                let scaling = Scaling { beta, ..Scaling::of(p) };
                 for i in (i..end).step_by(mc) {
                     let rows = mc.min(end - i);
                     let place = Place { c: p.c.at(ic + i, jc + j), rs, cs, rows, cols };
@@ -346,7 +346,7 @@ impl<T: Kernels> Blocks<T> {
 /// Lines of a block where there are so many, at least one: whole panels, as even as possible and at
 /// most `most`, which is whole panels.
 fn even(lines: usize, most: usize, width: usize) -> usize {
-    lines.div_ceil(lines.div_ceil(most)).next_multiple_of(width)
+    blocking::even(lines, most).next_multiple_of(width)
 }
 
 /// Room for so many elements of A and of B, each 64-byte aligned.

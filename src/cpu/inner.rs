@@ -35,7 +35,7 @@ pub(super) fn gemm<T: Kernels>(
     take: impl Fn(usize) -> Option<Scratch>,
 ) -> bool {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let Some(step) = path.step(kernel, k) else { return false };
+    let step = path.step(kernel, k);
     let steps = k.div_ceil(step.max(1));
     if m.saturating_mul(n) > LARGEST || step < SHORTEST || steps < 2 * crew.count() {
         return false;

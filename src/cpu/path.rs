@@ -4,7 +4,7 @@
 //! for a whole product, so that sharing the product between threads does not show.
 
 use super::kernel::{Blocking, Kernels, MicroKernel};
-use super::{blocks, dots, small};
+use super::{blocking, blocks, dots, small};
 use crate::mat::MatRef;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
@@ -113,7 +113,7 @@ impl Path {
         let bytes = bytes_of(&p.a);
         if n <= m && are_dots(&p.a, &p.b.t()) {
             let longest = ROW_BYTES.min(COLUMNS_BYTES / n) / size_of::<T>();
-            let depth = if k <= longest { k } else { k.div_ceil(k.div_ceil(longest)) };
+            let depth = blocking::even(k, longest);
             return Path::Dots { depth, is_column: n == 1, is_far: bytes > VERY_FAR_BYTES };
         }
         let elements = m.saturating_mul(k);
@@ -132,12 +132,11 @@ impl Path {
         }
     }
 
-    /// The length of the steps in which a sum of length `k` is taken, but for the last; `None` where
-    /// it is taken whole.
-    pub(super) fn step<T: Kernels>(self, kernel: &MicroKernel<T>, k: usize) -> Option<usize> {
+    /// The length of the steps in which a sum of length `k` is taken, but for the last.
+    pub(super) fn step<T: Kernels>(self, kernel: &MicroKernel<T>, k: usize) -> usize {
         match self {
-            Path::Small(depth) | Path::Stream(depth) | Path::Dots { depth, .. } => Some(depth),
-            Path::Blocks => kernel.blocking.steps(k).next().map(|(_, length)| length),
+            Path::Small(depth) | Path::Stream(depth) | Path::Dots { depth, .. } => depth,
+            Path::Blocks => kernel.blocking.step(k),
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) fn in_a_tile<'a, T: Kernels>(
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
     let (a, a_cs) = (p.a.ptr(), p.a.col_stride());
     let operands = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
-    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    let scaling = Scaling::of(&p);
     // SAFETY: the operands are the views, and so is the tile, whose rows are contiguous. C overlaps
     // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not
     // have been chosen.
@@ -80,7 +80,7 @@ pub(super) fn plain<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
         }
         return gemm(kernel, &mut p, kernel.blocking.kc);
     }
-    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    let scaling = Scaling::of(&p);
     let (a_cs, b_rs, b_cs) = (p.a.col_stride(), p.b.row_stride(), p.b.col_stride());
     let (mut a, b, mut c) = (p.a.ptr(), p.b.ptr(), p.c.ptr());
     let mut left = m;
@@ -105,7 +105,7 @@ fn packed_tile<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
     let panel: *mut T = panel.0.as_mut_ptr().cast();
     // SAFETY: A is a panel of at most MR rows and TINY columns, for which there is room.
     unsafe { (kernel.pack_a)(p.a.ptr(), p.a.row_stride(), p.a.col_stride(), m, k, panel) };
-    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    let scaling = Scaling::of(p);
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
     let x = Operands { k, rows: m, a: panel, a_cs: kernel.mr as isize, b: p.b.ptr(), b_rs, b_cs };
     let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
@@ -119,7 +119,7 @@ fn packed_tile<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
 /// small ones are fast.
 #[inline]
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
-    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    let scaling = Scaling::of(p);
     if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && are_aliased(&p.a)) {
         unpacked(kernel, p, scaling, depth, false);
     } else {
@@ -138,7 +138,7 @@ fn are_aliased<T>(a: &MatRef<'_, T>) -> bool {
 /// Computes the problem from A and B as they lie, the sum cut into steps of `depth`. The rows of A
 /// are contiguous, and it is in none of the first caches.
 pub(super) fn stream<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
-    let scaling = Scaling { alpha: p.alpha, beta: p.beta, conj_a: p.conj_a, conj_b: p.conj_b };
+    let scaling = Scaling::of(p);
     unpacked(kernel, p, scaling, depth, true);
 }
 

@@ -22,6 +22,7 @@
 use super::Kernels;
 use super::vector::Vector;
 use crate::cpu::apart::apart;
+use crate::problem::Gemm;
 use crate::scalar::Scalar;
 
 /// The factors of one product: `rows` × k of A, k × NC of B.
@@ -58,6 +59,14 @@ pub(crate) struct Scaling<T> {
     pub conj_b: bool,
     /// Factor of the old C; exactly 0: C is not read; exactly 1: no multiplication.
     pub beta: T,
+}
+
+impl<T: Copy> Scaling<T> {
+    /// That of a problem.
+    #[inline(always)]
+    pub fn of(p: &Gemm<'_, T>) -> Self {
+        Scaling { alpha: p.alpha, conj_a: p.conj_a, conj_b: p.conj_b, beta: p.beta }
+    }
 }
 
 /// A micro-kernel for MV vectors of rows × NC columns: `C ← α·A·B + β·C`, with C's rows
