@@ -92,6 +92,20 @@ pub(super) fn even(count: usize, most: usize) -> usize {
     if count <= most { count } else { count.div_ceil(count.div_ceil(most)) }
 }
 
+/// The next of the parts, of at most `most`, into which what is left is cut: as few parts as that
+/// allows, and the last two as even as possible. Takes no division, which would last as long as a
+/// column of a small tile.
+#[inline(always)]
+pub(super) fn share(left: usize, most: usize) -> usize {
+    if left <= most {
+        left
+    } else if left < 2 * most {
+        left.div_ceil(2)
+    } else {
+        most
+    }
+}
+
 /// As many as there are whole tiles in `lines`, and at least one.
 pub(super) fn whole(lines: usize, tile: usize) -> usize {
     (lines - lines % tile).max(tile)

@@ -48,11 +48,11 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option
         return;
     }
     let kernel = T::of(family.get());
-    if let Err(problem) = small::in_a_tile(kernel, problem) {
+    if let Err(mut problem) = small::in_a_row(kernel, problem) {
         if small::is_plain(m, n, k) {
-            small::plain(kernel, problem);
+            small::gemm(kernel, &mut problem, kernel.blocking.kc);
         } else {
-            by_path(kernel, problem, threads);
+            by_path(kernel, &mut problem, threads);
         }
     }
 }
@@ -61,21 +61,21 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option
 #[inline(never)]
 fn by_path<T: Kernels>(
     kernel: &MicroKernel<T>,
-    mut problem: Gemm<'_, T>,
+    problem: &mut Gemm<'_, T>,
     threads: Option<&Threads>,
 ) {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
-    if path::is_better_transposed(&problem) {
+    if path::is_better_transposed(problem) {
         problem.transpose();
     }
-    let path = Path::of(kernel, &problem);
+    let path = Path::of(kernel, problem);
     // Held to the end: a caller that computes alone has a core too, which no helper shall take.
     let mut crew = threads.filter(|_| wants_threads(m, n, k)).map(|threads| {
         let is_long = work(m, n, k) >= LONG;
         if is_long { threads.crew() } else { threads.crew_at_hand() }
     });
     match &mut crew {
-        Some(crew) if crew.count() > 1 => parallel::gemm(kernel, &problem, path, crew),
-        _ => path.run(kernel, &mut problem),
+        Some(crew) if crew.count() > 1 => parallel::gemm(kernel, problem, path, crew),
+        _ => path.run(kernel, problem),
     }
 }

@@ -4,6 +4,7 @@
 //! push each other out of the cache, one panel at a time is packed: into a buffer on the stack
 //! when the sum is short.
 
+use super::blocking;
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
 use super::path::has_contiguous_rows;
@@ -36,13 +37,13 @@ pub(super) fn is_plain(m: usize, n: usize, k: usize) -> bool {
     longest <= TINY || (longest < 2 * TINY && m.min(n) >= TINY / 2)
 }
 
-/// Computes a tiny problem if it is one tile of contiguous rows, of C and of A. Gives others back,
-/// with the contiguous lines of C as rows.
+/// Computes a tiny problem if it is one row of tiles and the rows of C are contiguous. Gives others
+/// back, with the contiguous lines of C as rows.
 ///
 /// The way of the smallest calls, whose every instruction shows. What is given back is a copy: a
 /// problem that some function has the address of would be written to memory for all.
 #[inline(always)]
-pub(super) fn in_a_tile<'a, T: Kernels>(
+pub(super) fn in_a_row<'a, T: Kernels>(
     kernel: &MicroKernel<T>,
     mut p: Gemm<'a, T>,
 ) -> Result<(), Gemm<'a, T>> {
@@ -50,69 +51,77 @@ pub(super) fn in_a_tile<'a, T: Kernels>(
         p.transpose();
     }
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let fits = k < 2 * TINY && m <= kernel.mr && n <= kernel.columns(m);
-    if !fits || p.c.row_stride() != 1 || p.a.row_stride() != 1 {
+    if k >= 2 * TINY || m > kernel.mr || p.c.row_stride() != 1 {
+        return Err(p);
+    }
+    let most = kernel.columns(m);
+    if n > most && (n > TINY || kernel.share_of_rows(m) != m) {
         return Err(p);
     }
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
-    let (a, a_cs) = (p.a.ptr(), p.a.col_stride());
-    let operands = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
-    let scaling = Scaling::of(&p);
-    // SAFETY: the operands are the views, and so is the tile, whose rows are contiguous. C overlaps
+    let (a, a_rs, a_cs) = (p.a.ptr(), p.a.row_stride(), p.a.col_stride());
+    let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
+    let (scaling, c, ld) = (Scaling::of(&p), p.c.ptr(), p.c.col_stride());
+    let is_contiguous = has_contiguous_rows(&p.a);
+    // SAFETY: the operands are the views, and so are the tiles, whose rows are contiguous. C overlaps
     // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not
     // have been chosen.
-    unsafe { kernel.part(m, n)(&operands, &scaling, p.c.ptr(), p.c.col_stride()) };
+    unsafe {
+        if !is_contiguous {
+            packed_row(kernel, &mut x, a_rs, &scaling, (c, ld), n);
+        } else if n <= most {
+            kernel.part(m, n)(&x, &scaling, c, ld);
+        } else {
+            row(kernel, &mut x, &scaling, (c, ld), n);
+        }
+    }
     Ok(())
 }
 
 /// A packed panel of a tiny product.
 #[repr(C, align(64))]
-struct TinyPanel(MaybeUninit<[u8; TINY * tile::COLUMN_BYTES]>);
+struct TinyPanel(MaybeUninit<[u8; 2 * TINY * tile::COLUMN_BYTES]>);
 
-/// Computes a plain problem that [`in_a_tile`] gave back.
+/// [`row`] of a tiny product whose rows of A are `a_rs` apart: packs them first.
+///
+/// # Safety
+/// As for [`row`], but for A's rows.
 #[inline(never)]
-pub(super) fn plain<T: Kernels>(kernel: &MicroKernel<T>, mut p: Gemm<'_, T>) {
-    let (m, n, k) = (p.m(), p.n(), p.k());
-    let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
-    if !has_contiguous_rows(&p.a) {
-        if m <= kernel.mr && n <= kernel.columns(m) && k <= TINY {
-            return packed_tile(kernel, &mut p);
-        }
-        return gemm(kernel, &mut p, kernel.blocking.kc);
-    }
-    let scaling = Scaling::of(&p);
-    let (a_cs, b_rs, b_cs) = (p.a.col_stride(), p.b.row_stride(), p.b.col_stride());
-    let (mut a, b, mut c) = (p.a.ptr(), p.b.ptr(), p.c.ptr());
-    let mut left = m;
-    while left > 0 {
-        let rows = kernel.share_of_rows(left);
-        let x = Operands { k, rows, a, a_cs, b, b_rs, b_cs };
-        let place = Place { c, rs, cs, rows, cols: n };
-        // SAFETY: the operands lie inside the views, and so do the tiles; C overlaps neither A nor B,
-        // for it is borrowed alone. The kernel's family runs here, or it would not have been chosen.
-        unsafe { row_of_tiles(kernel, x, &scaling, place, kernel.columns(rows), false) };
-        a = a.wrapping_add(rows);
-        c = c.wrapping_offset((rows as isize).wrapping_mul(rs));
-        left -= rows;
+unsafe fn packed_row<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    x: &mut Operands<T>,
+    a_rs: isize,
+    scaling: &Scaling<T>,
+    c: (*mut T, isize),
+    cols: usize,
+) {
+    let mut panel = TinyPanel(MaybeUninit::uninit());
+    let panel: *mut T = panel.0.as_mut_ptr().cast();
+    // SAFETY: A is a panel of at most MR rows and 2 · TINY columns, for which there is room, and which is
+    // then in the panel. The rest is the caller's promise.
+    unsafe {
+        (kernel.pack_a)(x.a, a_rs, x.a_cs, x.rows, x.k, panel);
+        (x.a, x.a_cs) = (panel, kernel.mr as isize);
+        row(kernel, x, scaling, c, cols);
     }
 }
 
-/// Computes a tiny problem that is one tile, but for A whose rows are not contiguous.
+/// A row of tiles with contiguous rows: those of `x` and `cols` columns of C, from its first element
+/// and `ld` elements from column to column.
+///
+/// # Safety
+/// As for [`tile::update`], for every tile.
 #[inline(never)]
-fn packed_tile<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
-    let (m, n, k) = (p.m(), p.n(), p.k());
-    let mut panel = TinyPanel(MaybeUninit::uninit());
-    let panel: *mut T = panel.0.as_mut_ptr().cast();
-    // SAFETY: A is a panel of at most MR rows and TINY columns, for which there is room.
-    unsafe { (kernel.pack_a)(p.a.ptr(), p.a.row_stride(), p.a.col_stride(), m, k, panel) };
-    let scaling = Scaling::of(p);
-    let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
-    let x = Operands { k, rows: m, a: panel, a_cs: kernel.mr as isize, b: p.b.ptr(), b_rs, b_cs };
-    let (rs, cs) = (p.c.row_stride(), p.c.col_stride());
-    let place = Place { c: p.c.ptr(), rs, cs, rows: m, cols: n };
-    // SAFETY: A was just packed, B is the view, and the tile is C, which is borrowed alone. The
-    // kernel's family runs here, or it would not have been chosen.
-    unsafe { tile::update(kernel.part(m, n), &x, &scaling, place) };
+unsafe fn row<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    x: &mut Operands<T>,
+    scaling: &Scaling<T>,
+    (c, ld): (*mut T, isize),
+    cols: usize,
+) {
+    let place = Place { c, rs: 1, cs: ld, rows: x.rows, cols };
+    // SAFETY: the caller's promises.
+    unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(x.rows), false) };
 }
 
 /// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;
@@ -209,13 +218,13 @@ fn slabs<T: Kernels>(
             // A single row is as good as contiguous.
             let rs = if rows == 1 { 1 } else { p.c.row_stride() };
             let (a, a_cs) = panel_of(p.a.at(i, l), p.a.col_stride(), rows, depth);
-            let x = Operands { k: depth, rows, a, a_cs, b: p.b.at(l, 0), b_rs, b_cs };
+            let mut x = Operands { k: depth, rows, a, a_cs, b: p.b.at(l, 0), b_rs, b_cs };
             let most = if b_is_aliased { kernel.nr } else { kernel.columns(rows) };
             let place = Place { c: p.c.at(i, 0), rs, cs: c_cs, rows, cols: n };
             // SAFETY: the operands lie inside the views, or in the panel that was just packed; so does
             // the tile. C overlaps neither A nor B, for it is borrowed alone. The kernel's family
             // runs here, or it would not have been chosen.
-            unsafe { row_of_tiles(kernel, x, &scaling, place, most, is_far) };
+            unsafe { row_of_tiles(kernel, &mut x, &scaling, place, most, is_far) };
             i += rows;
         }
         l += depth;
@@ -234,27 +243,23 @@ fn slabs<T: Kernels>(
 #[inline(always)]
 unsafe fn row_of_tiles<T: Kernels>(
     kernel: &MicroKernel<T>,
-    mut x: Operands<T>,
+    x: &mut Operands<T>,
     scaling: &Scaling<T>,
     mut place: Place<T>,
     most: usize,
     mut is_far: bool,
 ) {
     let (rows, mut left) = (place.rows, place.cols);
-    // A division takes as long as a column of a small tile.
-    let mut tiles = if left <= most { 1 } else { left.div_ceil(most) };
     while left > 0 {
-        // As even as possible: a tile of one column would keep the pipeline waiting.
-        let cols = if tiles == 1 { left } else { left.div_ceil(tiles) };
+        let cols = blocking::share(left, most);
         let part = if is_far { kernel.far_part(rows, cols) } else { kernel.part(rows, cols) };
         place.cols = cols;
         // SAFETY: the caller's promises.
-        unsafe { tile::update(part, &x, scaling, place) };
+        unsafe { tile::update(part, x, scaling, place) };
         // Wrapping: the stride of a single column means nothing and may be anything.
         x.b = x.b.wrapping_offset((cols as isize).wrapping_mul(x.b_cs));
         place.c = place.c.wrapping_offset((cols as isize).wrapping_mul(place.cs));
         left -= cols;
-        tiles -= 1;
         // What the first tile asks for is there for the others.
         is_far = false;
     }

@@ -26,28 +26,32 @@ use crate::problem::Gemm;
 use crate::scalar::Scalar;
 
 /// The factors of one product: `rows` × k of A, k × NC of B.
+///
+/// No neighbours here are neighbours in a view, nor in a [`Scaling`]: compilers like to copy two
+/// neighbours at once, and a load of what two stores have just written has to wait until both are in
+/// the cache, behind all that is still being computed.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Operands<T> {
-    /// Length of the sum.
-    pub k: usize,
-    /// Rows of A that exist; those missing to whole vectors count as zero and are not read.
-    pub rows: usize,
     /// First element of A; rows are contiguous.
     pub a: *const T,
-    /// Elements from one column of A to the next.
-    pub a_cs: isize,
-    /// First element of B.
-    pub b: *const T,
     /// Elements from one row of B to the next.
     pub b_rs: isize,
+    /// Length of the sum.
+    pub k: usize,
+    /// First element of B.
+    pub b: *const T,
+    /// Rows of A that exist; those missing to whole vectors count as zero and are not read.
+    pub rows: usize,
     /// Elements from one column of B to the next.
     pub b_cs: isize,
+    /// Elements from one column of A to the next.
+    pub a_cs: isize,
 }
 
 /// What becomes of the product, but for the place it goes to.
 ///
-/// The factors do not lie side by side: compilers like to load two neighbours at once, and a load
-/// of what two stores have just written has to wait until both are in the cache.
+/// The factors do not lie side by side, for the reason that [`Operands`] gives.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Scaling<T> {

@@ -2,6 +2,7 @@
 //!
 //! A family is one file with the vectors of one instruction set and one line in `FAMILIES`.
 
+use super::blocking;
 pub use super::blocking::{Blocking, Sizes};
 use super::caches::Core;
 use super::pack::{Pack, Turn};
@@ -336,7 +337,7 @@ impl<T: Kernels> MicroKernel<T> {
             return if is_short && left > lanes { left - rest } else { left };
         }
         let vectors = ((left - 1) >> self.lanes_log2) + 1;
-        vectors.div_ceil(left.div_ceil(self.mr)) << self.lanes_log2
+        blocking::share(vectors, self.mr >> self.lanes_log2) << self.lanes_log2
     }
 
     /// Most columns of a tile of `rows ≤ MR` whose operands may have any strides: NR, or more.
