@@ -21,8 +21,14 @@ pub(super) type Pack<T> = unsafe fn(*const T, isize, isize, usize, usize, *mut T
 
 /// How an instruction set turns a square of elements, of whatever type: by their size alone.
 pub(super) trait Turn {
-    /// Bytes in a side of the square: one vector, or half of one.
+    /// Bytes in a side of the square: one vector.
     const SIDE_BYTES: usize;
+
+    /// Bytes of the smallest elements that are turned so; smaller ones are left to [`Self::Half`].
+    const SMALLEST: usize = 1;
+
+    /// Squares for few lines, and short ones: with half as long sides, or the same again.
+    type Half: Turn;
 
     /// Writes a square to `dst` with its lines as columns: element l of line w, at
     /// `src + w·across + l`, goes to `dst + l·step + w`, whole rows in the order of l. Of the lines
@@ -118,13 +124,53 @@ unsafe fn pack_turned<T: Scalar, I: Turn, const W: usize>(
     k: usize,
     dst: *mut T,
 ) {
-    let side = side::<T, I>();
-    let whole = k - k % side;
-    // SAFETY: squares lie below `whole` ≤ k and begin below `lines`. Those that reach into the next row
-    // of the panel come before all of that row, and a last row with none after it goes to a place of
-    // its own first, which is large enough for every instruction set.
+    let (whole, half) = (side::<T, I>(), side::<T, I::Half>());
+    let fits = size_of::<T>() >= I::SMALLEST && W.is_multiple_of(whole);
+    // Lines in whole squares: the last ones are not worth one if a half holds them.
+    let rest = lines % whole;
+    let in_whole = match fits && k >= whole {
+        true if rest > half => lines,
+        true => lines - rest,
+        false => 0,
+    };
+    // SAFETY: the caller's promises; the sum is as long as the squares.
     unsafe {
-        for l in (0..whole).step_by(side) {
+        if in_whole > 0 {
+            pack_squares::<T, I, W>(src, across, in_whole, k, dst);
+        }
+        if in_whole < lines {
+            let src = src.offset(in_whole as isize * across);
+            let (lines, dst) = (lines - in_whole, dst.add(in_whole));
+            if k >= half {
+                pack_squares::<T, I::Half, W>(src, across, lines, k, dst);
+            } else {
+                pack_strided::<T, W>(src, across, 1, lines, k, dst);
+            }
+        }
+    }
+}
+
+/// [`pack_turned`] for sums at least as long as a square.
+///
+/// # Safety
+/// As for [`pack_turned`].
+#[inline(always)]
+unsafe fn pack_squares<T: Scalar, I: Turn, const W: usize>(
+    src: *const T,
+    across: isize,
+    lines: usize,
+    k: usize,
+    dst: *mut T,
+) {
+    let side = side::<T, I>();
+    let mut l = 0;
+    // SAFETY: squares lie below k and begin below `lines`. Those that reach into the next row of the
+    // panel come before all of that row, and a last row with none after it goes to a place of its
+    // own first, which is large enough for every instruction set.
+    unsafe {
+        while l < k {
+            // The last squares may lie partly where others were.
+            l = l.min(k - side);
             for first in (0..lines).step_by(side).rev() {
                 let src = apart(src.offset(first as isize * across + l as isize));
                 let dst = dst.add(l * W + first);
@@ -143,9 +189,8 @@ unsafe fn pack_turned<T: Scalar, I: Turn, const W: usize>(
                     }
                 }
             }
+            l += side;
         }
-        let (src, dst) = (src.add(whole), dst.add(whole * W));
-        pack_strided::<T, W>(src, across, 1, lines, k - whole, dst);
     }
 }
 

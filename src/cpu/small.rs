@@ -54,25 +54,21 @@ pub(super) fn in_a_row<'a, T: Kernels>(
     if k >= 2 * TINY || m > kernel.mr || p.c.row_stride() != 1 {
         return Err(p);
     }
-    let most = kernel.columns(m);
-    if n > most && (n > TINY || kernel.share_of_rows(m) != m) {
+    if n > kernel.columns(m) && n > TINY {
         return Err(p);
     }
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
     let (a, a_rs, a_cs) = (p.a.ptr(), p.a.row_stride(), p.a.col_stride());
     let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
     let (scaling, c, ld) = (Scaling::of(&p), p.c.ptr(), p.c.col_stride());
-    let is_contiguous = has_contiguous_rows(&p.a);
     // SAFETY: the operands are the views, and so are the tiles, whose rows are contiguous. C overlaps
     // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not
     // have been chosen.
     unsafe {
-        if !is_contiguous {
-            packed_row(kernel, &mut x, a_rs, &scaling, (c, ld), n);
-        } else if n <= most {
-            kernel.part(m, n)(&x, &scaling, c, ld);
-        } else {
+        if a_rs == 1 {
             row(kernel, &mut x, &scaling, (c, ld), n);
+        } else {
+            packed_row(kernel, &mut x, a_rs, &scaling, (c, ld), n);
         }
     }
     Ok(())
@@ -106,12 +102,12 @@ unsafe fn packed_row<T: Kernels>(
     }
 }
 
-/// A row of tiles with contiguous rows: those of `x` and `cols` columns of C, from its first element
-/// and `ld` elements from column to column.
+/// At most MR contiguous rows: those of `x` and `cols` columns of C, from its first element and `ld`
+/// elements from column to column.
 ///
 /// # Safety
 /// As for [`tile::update`], for every tile.
-#[inline(never)]
+#[inline(always)]
 unsafe fn row<T: Kernels>(
     kernel: &MicroKernel<T>,
     x: &mut Operands<T>,
@@ -119,9 +115,38 @@ unsafe fn row<T: Kernels>(
     (c, ld): (*mut T, isize),
     cols: usize,
 ) {
-    let place = Place { c, rs: 1, cs: ld, rows: x.rows, cols };
     // SAFETY: the caller's promises.
-    unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(x.rows), false) };
+    unsafe {
+        if cols <= kernel.columns(x.rows) && kernel.share_of_rows(x.rows) == x.rows {
+            kernel.part(x.rows, cols)(x, scaling, c, ld);
+        } else {
+            tiles(kernel, x, scaling, (c, ld), cols);
+        }
+    }
+}
+
+/// [`row`] of several tiles.
+///
+/// # Safety
+/// As for [`row`].
+#[inline(never)]
+unsafe fn tiles<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    x: &mut Operands<T>,
+    scaling: &Scaling<T>,
+    (mut c, ld): (*mut T, isize),
+    cols: usize,
+) {
+    let (mut left, b) = (x.rows, x.b);
+    while left > 0 {
+        let rows = kernel.share_of_rows(left);
+        (x.rows, x.b) = (rows, b);
+        let place = Place { c, rs: 1, cs: ld, rows, cols };
+        // SAFETY: the caller's promises.
+        unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(rows), false) };
+        (x.a, c) = (x.a.wrapping_add(rows), c.wrapping_add(rows));
+        left -= rows;
+    }
 }
 
 /// Computes the problem without packing B, the sum cut into steps of `depth`. Any size is right;

@@ -77,6 +77,7 @@ impl Isa for Avx2 {
 
 impl Turn for Avx2 {
     const SIDE_BYTES: usize = 32;
+    type Half = Self;
 
     #[inline(always)]
     unsafe fn turn<T: Scalar>(

@@ -77,9 +77,11 @@ impl Isa for Avx512 {
     }
 }
 
-/// Half vectors turn as fast as whole ones here, and edges waste less of them.
 impl Turn for Avx512 {
-    const SIDE_BYTES: usize = Avx2::SIDE_BYTES;
+    const SIDE_BYTES: usize = 64;
+    /// Compilers take turns of smaller elements apart into loads of single ones.
+    const SMALLEST: usize = 8;
+    type Half = Avx2;
 
     #[inline(always)]
     unsafe fn turn<T: Scalar>(
@@ -89,8 +91,66 @@ impl Turn for Avx512 {
         dst: *mut T,
         step: usize,
     ) {
-        // SAFETY: the caller's promises; a CPU with AVX-512 has AVX2.
-        unsafe { Avx2::turn(src, across, lines, dst, step) }
+        // A line that does not exist is a second copy of the last one that does.
+        let line = |w: usize| src.wrapping_offset(w.min(lines - 1) as isize * across);
+        let row = |l: usize| dst.wrapping_add(l * step);
+        // SAFETY: the CPU has AVX-512; lines and rows are those that the caller vouches for.
+        unsafe {
+            match size_of::<T>() {
+                8 => turn_8(|w| line(w).cast(), |l| row(l).cast()),
+                _ => turn_16(|w| line(w).cast(), |l| row(l).cast()),
+            }
+        }
+    }
+}
+
+/// Turns 8 × 8 elements of 8 bytes.
+///
+/// # Safety
+/// The CPU has AVX-512; every line can be read and every row written for 64 bytes.
+#[inline(always)]
+unsafe fn turn_8(line: impl Fn(usize) -> *const f64, row: impl Fn(usize) -> *mut f64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let two = |w: usize| {
+            let (a, b) = (_mm512_loadu_pd(line(w)), _mm512_loadu_pd(line(w + 1)));
+            (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b))
+        };
+        let (a, b, c, d) = (two(0), two(2), two(4), two(6));
+        store_turned([a.0, b.0, c.0, d.0], |q| row(2 * q));
+        store_turned([a.1, b.1, c.1, d.1], |q| row(2 * q + 1));
+    }
+}
+
+/// Turns 4 × 4 elements of 16 bytes.
+///
+/// # Safety
+/// As for [`turn_8`].
+#[inline(always)]
+unsafe fn turn_16(line: impl Fn(usize) -> *const f64, row: impl Fn(usize) -> *mut f64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let at = |w| _mm512_loadu_pd(line(w));
+        store_turned([at(0), at(1), at(2), at(3)], row);
+    }
+}
+
+/// Turns 4 × 4 quarters of a vector and stores each as a row.
+///
+/// # Safety
+/// The CPU has AVX-512; every row can be written for 64 bytes.
+#[inline(always)]
+unsafe fn store_turned([a, b, c, d]: [__m512d; 4], row: impl Fn(usize) -> *mut f64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ab_low = _mm512_shuffle_f64x2::<0b01_00_01_00>(a, b);
+        let ab_high = _mm512_shuffle_f64x2::<0b11_10_11_10>(a, b);
+        let cd_low = _mm512_shuffle_f64x2::<0b01_00_01_00>(c, d);
+        let cd_high = _mm512_shuffle_f64x2::<0b11_10_11_10>(c, d);
+        _mm512_storeu_pd(row(0), _mm512_shuffle_f64x2::<0b10_00_10_00>(ab_low, cd_low));
+        _mm512_storeu_pd(row(1), _mm512_shuffle_f64x2::<0b11_01_11_01>(ab_low, cd_low));
+        _mm512_storeu_pd(row(2), _mm512_shuffle_f64x2::<0b10_00_10_00>(ab_high, cd_high));
+        _mm512_storeu_pd(row(3), _mm512_shuffle_f64x2::<0b11_01_11_01>(ab_high, cd_high));
     }
 }
 

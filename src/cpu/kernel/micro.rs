@@ -326,33 +326,52 @@ unsafe fn finish<T, V, R, const MV: usize, const P: usize, const NC: usize>(
                 }
             }
         }
-        let column = |j: usize| c.wrapping_offset(j as isize * ld).cast::<T::Real>();
-        let is_whole = |i: usize| R::FULL || i + 1 < MV;
-        if scaling.beta != T::ZERO {
+        // Accesses to some lanes take longer, even if these are all.
+        if is_full {
+            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, |_| None);
+        } else {
+            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, |i| (i + 1 == MV).then_some(mask));
+        }
+    }
+}
+
+/// `C ← sums + β·C`; of vector i of a column only the rows in `some(i)`, which are all if it gives none.
+///
+/// # Safety
+/// As for [`Micro`].
+#[inline(always)]
+unsafe fn put<T, V, const MV: usize, const NC: usize>(
+    mut sums: [[V; MV]; NC],
+    beta: T,
+    c: *mut T,
+    ld: isize,
+    some: impl Fn(usize) -> Option<V::Mask>,
+) where
+    T: Kernels,
+    V: Vector<Real = T::Real>,
+{
+    let column = |j: usize| c.wrapping_offset(j as isize * ld).cast::<T::Real>();
+    // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
+    // columns of C, which are read only where β ≠ 0.
+    unsafe {
+        if beta != T::ZERO {
             for j in 0..NC {
                 for i in 0..MV {
                     let at = column(j).add(i * V::LANES);
-                    let old = if is_whole(i) { V::load(at) } else { V::load_masked(at, mask) };
-                    sums[j][i] = product_plus::<T, V>(old, scaling.beta, sums[j][i]);
+                    let old = match some(i) {
+                        Some(mask) => V::load_masked(at, mask),
+                        None => V::load(at),
+                    };
+                    sums[j][i] = product_plus::<T, V>(old, beta, sums[j][i]);
                 }
             }
         }
-        // A masked store takes longer, even one of all lanes.
-        if is_full {
-            for j in 0..NC {
-                for i in 0..MV {
-                    sums[j][i].store(column(j).add(i * V::LANES));
-                }
-            }
-        } else {
-            for j in 0..NC {
-                for i in 0..MV {
-                    let at = column(j).add(i * V::LANES);
-                    if is_whole(i) {
-                        sums[j][i].store(at)
-                    } else {
-                        sums[j][i].store_masked(at, mask)
-                    }
+        for j in 0..NC {
+            for i in 0..MV {
+                let at = column(j).add(i * V::LANES);
+                match some(i) {
+                    Some(mask) => sums[j][i].store_masked(at, mask),
+                    None => sums[j][i].store(at),
                 }
             }
         }

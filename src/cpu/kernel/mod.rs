@@ -326,24 +326,32 @@ impl<T: Kernels> MicroKernel<T> {
         if is_column { dot::ROWS } else { self.dot_rows }
     }
 
+    /// Whole vectors below the last of some rows, and rows between them and it.
+    #[inline(always)]
+    fn vectors(&self, rows: usize) -> (usize, usize) {
+        let vectors = (rows - 1) >> self.lanes_log2;
+        (vectors, rows - 1 - (vectors << self.lanes_log2))
+    }
+
     /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
     /// and such that a short vector takes the rest where it can.
-    #[inline]
+    #[inline(always)]
     pub(super) fn share_of_rows(&self, left: usize) -> usize {
-        let lanes = 1 << self.lanes_log2;
-        let rest = left & (lanes - 1);
-        if left <= self.mr {
-            let is_short = rest != 0 && rest <= self.narrow_rows && self.narrow_rows < lanes;
-            return if is_short && left > lanes { left - rest } else { left };
+        let (vectors, rest) = self.vectors(left);
+        if vectors == 0 {
+            return left;
         }
-        let vectors = ((left - 1) >> self.lanes_log2) + 1;
-        blocking::share(vectors, self.mr >> self.lanes_log2) << self.lanes_log2
+        if left <= self.mr {
+            let is_short = rest < self.narrow_rows && self.narrow_rows >> self.lanes_log2 == 0;
+            return if is_short { vectors << self.lanes_log2 } else { left };
+        }
+        blocking::share(vectors + 1, self.mr >> self.lanes_log2) << self.lanes_log2
     }
 
     /// Most columns of a tile of `rows ≤ MR` whose operands may have any strides: NR, or more.
     #[inline(always)]
     pub(super) fn columns(&self, rows: usize) -> usize {
-        self.columns[(rows - 1) >> self.lanes_log2]
+        self.columns[self.vectors(rows).0]
     }
 
     /// The kernel for a tile of `rows ≤ MR` and at most as many columns as [`Self::columns`] says,
@@ -353,7 +361,7 @@ impl<T: Kernels> MicroKernel<T> {
         if rows <= self.narrow_rows {
             return self.narrow[cols - 1];
         }
-        self.part[(rows - 1) >> self.lanes_log2][cols - 1]
+        self.part[self.vectors(rows).0][cols - 1]
     }
 
     /// The same for an A that is far away: a full tile asks for its next rows meanwhile.

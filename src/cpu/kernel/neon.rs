@@ -77,6 +77,7 @@ impl Isa for Neon {
 
 impl Turn for Neon {
     const SIDE_BYTES: usize = 16;
+    type Half = Self;
 
     #[inline(always)]
     unsafe fn turn<T: Scalar>(

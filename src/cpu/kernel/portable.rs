@@ -75,6 +75,7 @@ impl Isa for Portable {
 
 impl Turn for Portable {
     const SIDE_BYTES: usize = 16;
+    type Half = Self;
 
     #[inline(always)]
     unsafe fn turn<T: Scalar>(
