@@ -16,8 +16,8 @@
 //!
 //! The accumulators live in registers only while every loop over them has constant bounds and is
 //! unrolled: one loop with a variable bound, and the compiler keeps all of them in memory. So
-//! there is a kernel for every number of vectors and columns, and the rows that are missing from
-//! the last vector are masked out.
+//! there is a kernel for every number of vectors and columns. Where rows are missing from the last
+//! vector it begins higher up, in the one before it, and a single vector is masked.
 
 use super::Kernels;
 use super::vector::Vector;
@@ -132,15 +132,49 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
     // SAFETY: the caller's promises are those of both functions.
     unsafe {
-        let mask = V::mask(if R::FULL { V::LANES } else { x.rows * P - (MV - 1) * V::LANES });
-        let acc = accumulate::<T, V, R, MV, P, NC>(x, c, ld, mask);
-        let is_full = R::FULL || x.rows * P == MV * V::LANES;
-        finish::<T, V, R, MV, P, NC>(acc, scaling, c, ld, mask, is_full);
+        let rows = Rows::new::<R, MV>(x.rows * P);
+        let acc = accumulate::<T, V, R, MV, P, NC>(x, c, ld, &rows);
+        finish::<T, V, MV, P, NC>(acc, scaling, c, ld, &rows);
     }
 }
 
-/// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B. `mask` has the
-/// rows that exist of the last vector. Where A and B are packed it asks for C meanwhile, and for the
+/// Where the vectors of a column of A or C are.
+struct Rows<V: Vector> {
+    /// Numbers above the last vector. Where rows are missing from it, it begins higher up and has some
+    /// of the rows of the one before it, too: these are computed twice, and written twice with the same
+    /// bits. Accesses to some lanes take longer.
+    above_last: usize,
+    /// The rows that exist of a single vector.
+    mask: V::Mask,
+    /// Whether these are all.
+    is_whole: bool,
+}
+
+impl<V: Vector> Rows<V> {
+    /// So many real numbers in MV vectors.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set of `V`.
+    #[inline(always)]
+    unsafe fn new<R: Reading, const MV: usize>(numbers: usize) -> Self {
+        let is_full = R::FULL || numbers == MV * V::LANES;
+        let exist = if MV == 1 && !R::FULL { numbers } else { V::LANES };
+        Rows {
+            above_last: if MV > 1 && !R::FULL { numbers - V::LANES } else { (MV - 1) * V::LANES },
+            // SAFETY: the caller's promise.
+            mask: unsafe { V::mask(exist) },
+            is_whole: MV > 1 || is_full,
+        }
+    }
+
+    /// Numbers above vector `i` of `MV`.
+    #[inline(always)]
+    fn above<const MV: usize>(&self, i: usize) -> usize {
+        if i + 1 < MV { i * V::LANES } else { self.above_last }
+    }
+}
+
+/// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B. Where A and B are packed it asks for C meanwhile, and for the
 /// next panel of B.
 ///
 /// # Safety
@@ -150,7 +184,7 @@ unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
     x: &Operands<T>,
     c: *const T,
     ld: isize,
-    mask: V::Mask,
+    rows: &Rows<V>,
 ) -> [[[V; MV]; P]; NC]
 where
     T: Kernels,
@@ -194,11 +228,11 @@ where
                     V::prefetch(column.wrapping_add(i * V::LANES));
                 }
                 column = column.wrapping_offset(ld.wrapping_mul(parts));
-                walk.add::<V, R, MV, P, NC>(some, mask, &mut acc);
+                walk.add::<V, R, MV, P, NC>(some, rows, &mut acc);
             }
             left -= some * NC;
         }
-        walk.add::<V, R, MV, P, NC>(left, mask, &mut acc);
+        walk.add::<V, R, MV, P, NC>(left, rows, &mut acc);
         acc
     }
 }
@@ -226,7 +260,7 @@ impl<X: Scalar> Walk<X> {
     unsafe fn add<V, R, const MV: usize, const P: usize, const NC: usize>(
         &mut self,
         count: usize,
-        mask: V::Mask,
+        rows: &Rows<V>,
         acc: &mut [[[V; MV]; P]; NC],
     ) where
         V: Vector<Real = X>,
@@ -236,15 +270,14 @@ impl<X: Scalar> Walk<X> {
         let Walk { a, b, a_cs, b_rs, b_cs, ahead } = self;
         // SAFETY: the caller vouches for the instruction set, and for the memory that `a` and `b`
         // walk along. They step by wrapping arithmetic, for the step behind the last one may leave
-        // the matrix. Of the last vector of A only the rows that exist are read, unless the panel is
-        // packed and thereby full.
+        // the matrix. Of A only rows that exist are read.
         unsafe {
             for _ in 0..count {
                 let mut column = [V::zero(); MV];
                 for i in 0..MV {
-                    let at = a.add(i * V::LANES);
+                    let at = a.add(rows.above::<MV>(i));
                     column[i] =
-                        if R::FULL || i + 1 < MV { V::load(at) } else { V::load_masked(at, mask) };
+                        if R::FULL || MV > 1 { V::load(at) } else { V::load_masked(at, rows.mask) };
                 }
                 if R::PACKED {
                     V::prefetch_far(b[0].wrapping_byte_add(*ahead));
@@ -289,22 +322,20 @@ const GROUP: usize = 4;
 /// As many as the widest tile of any family wants.
 const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
 
-/// `C ← α·acc + β·C`; of the last vector only the rows in `mask`, which are all if it `is_full`.
+/// `C ← α·acc + β·C`.
 ///
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
-unsafe fn finish<T, V, R, const MV: usize, const P: usize, const NC: usize>(
+unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
     acc: [[[V; MV]; P]; NC],
     scaling: &Scaling<T>,
     c: *mut T,
     ld: isize,
-    mask: V::Mask,
-    is_full: bool,
+    rows: &Rows<V>,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
-    R: Reading,
 {
     // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
     // columns of C, which are read only where β ≠ 0.
@@ -327,15 +358,15 @@ unsafe fn finish<T, V, R, const MV: usize, const P: usize, const NC: usize>(
             }
         }
         // Accesses to some lanes take longer, even if these are all.
-        if is_full {
-            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, |_| None);
+        if rows.is_whole {
+            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, rows, true);
         } else {
-            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, |i| (i + 1 == MV).then_some(mask));
+            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, rows, false);
         }
     }
 }
 
-/// `C ← sums + β·C`; of vector i of a column only the rows in `some(i)`, which are all if it gives none.
+/// `C ← sums + β·C`, by whole vectors or, if there is but one, by the rows that exist of it.
 ///
 /// # Safety
 /// As for [`Micro`].
@@ -345,34 +376,29 @@ unsafe fn put<T, V, const MV: usize, const NC: usize>(
     beta: T,
     c: *mut T,
     ld: isize,
-    some: impl Fn(usize) -> Option<V::Mask>,
+    rows: &Rows<V>,
+    is_whole: bool,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
 {
     let column = |j: usize| c.wrapping_offset(j as isize * ld).cast::<T::Real>();
     // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
-    // columns of C, which are read only where β ≠ 0.
+    // columns of C, which are read only where β ≠ 0, and all before the first is written.
     unsafe {
         if beta != T::ZERO {
             for j in 0..NC {
                 for i in 0..MV {
-                    let at = column(j).add(i * V::LANES);
-                    let old = match some(i) {
-                        Some(mask) => V::load_masked(at, mask),
-                        None => V::load(at),
-                    };
+                    let at = column(j).add(rows.above::<MV>(i));
+                    let old = if is_whole { V::load(at) } else { V::load_masked(at, rows.mask) };
                     sums[j][i] = product_plus::<T, V>(old, beta, sums[j][i]);
                 }
             }
         }
         for j in 0..NC {
             for i in 0..MV {
-                let at = column(j).add(i * V::LANES);
-                match some(i) {
-                    Some(mask) => sums[j][i].store_masked(at, mask),
-                    None => sums[j][i].store(at),
-                }
+                let at = column(j).add(rows.above::<MV>(i));
+                if is_whole { sums[j][i].store(at) } else { sums[j][i].store_masked(at, rows.mask) }
             }
         }
     }
