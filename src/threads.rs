@@ -58,22 +58,27 @@ impl Threads {
 
     /// The calling thread with the helpers, if they are free.
     pub fn crew(&self) -> Crew<'_> {
-        self.crew_if(|| true)
+        self.crew_if(|free| free > 0)
     }
 
     /// As [`Threads::crew`], but for work that is hardly longer than it takes to wake a sleeper:
     /// with helpers that are awake, or when such calls follow each other closely.
     pub fn crew_at_hand(&self) -> Crew<'_> {
-        self.crew_if(|| {
+        self.crew_if(|free| {
+            if free == 0 {
+                self.haste.forget();
+                return false;
+            }
             self.notice.awake.load(Ordering::Relaxed) > 0 || self.haste.is_worth_waking()
         })
     }
 
-    fn crew_if(&self, wants_helpers: impl Fn() -> bool) -> Crew<'_> {
+    /// `wants_helpers` is told how many are free.
+    fn crew_if(&self, wants_helpers: impl Fn(usize) -> bool) -> Crew<'_> {
         let claim = (self.count() > 1).then(|| self.notice.enter());
         let free = claim.as_ref().map_or(0, |claim| claim.helpers);
         let may = || rayon::current_thread_index().is_none() && !self.openmp.is_parallel();
-        let helpers = if free > 0 && wants_helpers() && may() { free } else { 0 };
+        let helpers = if wants_helpers(free) && may() { free } else { 0 };
         Crew { threads: self, helpers, _claim: claim }
     }
 
@@ -225,6 +230,15 @@ impl Haste {
         Haste { start: Instant::now(), last: AtomicU64::new(0), streak: AtomicU32::new(0) }
     }
 
+    /// Starts anew: a caller found no helper free, so that one that others wake between its calls
+    /// would only take its core.
+    fn forget(&self) {
+        // Most often there is nothing to write, and other callers keep the line.
+        if self.streak.load(Ordering::Relaxed) != 0 {
+            self.streak.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Notes a call; whether it was the last of many.
     fn is_worth_waking(&self) -> bool {
         let now = self.start.elapsed().as_nanos() as u64;
@@ -272,6 +286,23 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
+
+    #[test]
+    fn calls_that_find_no_helper_free_wake_none() {
+        let haste = Haste::new();
+        // Closer than any scheduler allows for: only the streak counts.
+        for round in 0..3 {
+            for _ in 1..STREAK {
+                haste.last.store(u64::MAX, Ordering::Relaxed);
+                assert!(!haste.is_worth_waking(), "round {round}");
+            }
+            haste.forget();
+        }
+        for call in 1..=STREAK {
+            haste.last.store(u64::MAX, Ordering::Relaxed);
+            assert_eq!(haste.is_worth_waking(), call == STREAK);
+        }
+    }
 
     #[test]
     fn every_ticket_is_taken_once_and_results_keep_their_order() {
