@@ -26,7 +26,7 @@ const ALIASED_BYTES: usize = 2048;
 /// Columns of C beyond which such a panel of A is read often enough to be packed.
 const ALIASED_COLS: usize = 16;
 
-/// Longest side of a tiny product.
+/// Longest side of a tiny product; its sum may be up to twice as long.
 const TINY: usize = 32;
 
 /// Whether a product of this shape is too small for any choice but one: C by its contiguous lines.

@@ -41,7 +41,7 @@ pub(crate) struct Operands<T> {
     pub k: usize,
     /// First element of B.
     pub b: *const T,
-    /// Rows of A that exist; those missing to whole vectors count as zero and are not read.
+    /// Rows of A that exist; others are not read.
     pub rows: usize,
     /// Elements from one column of B to the next.
     pub b_cs: isize,
