@@ -128,10 +128,12 @@ unsafe fn pack_turned<T: Scalar, I: Turn, const W: usize>(
     let fits = size_of::<T>() >= I::SMALLEST && W.is_multiple_of(whole);
     // Lines in whole squares: the last ones are not worth one if a half holds them.
     let rest = lines % whole;
-    let in_whole = match fits && k >= whole {
-        true if rest > half => lines,
-        true => lines - rest,
-        false => 0,
+    let in_whole = if !fits || k < whole {
+        0
+    } else if rest > half {
+        lines
+    } else {
+        lines - rest
     };
     // SAFETY: the caller's promises; the sum is as long as the squares.
     unsafe {

@@ -51,10 +51,8 @@ pub(super) fn in_a_row<'a, T: Kernels>(
         p.transpose();
     }
     let (m, n, k) = (p.m(), p.n(), p.k());
-    if k >= 2 * TINY || m > kernel.mr || p.c.row_stride() != 1 {
-        return Err(p);
-    }
-    if n > kernel.columns(m) && n > TINY {
+    let fits = k < 2 * TINY && m <= kernel.mr && (n <= TINY || n <= kernel.columns(m));
+    if !fits || p.c.row_stride() != 1 {
         return Err(p);
     }
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());

@@ -157,13 +157,13 @@ impl<V: Vector> Rows<V> {
     /// The CPU has the instruction set of `V`.
     #[inline(always)]
     unsafe fn new<R: Reading, const MV: usize>(numbers: usize) -> Self {
-        let is_full = R::FULL || numbers == MV * V::LANES;
-        let exist = if MV == 1 && !R::FULL { numbers } else { V::LANES };
+        let numbers = if R::FULL { MV * V::LANES } else { numbers };
+        let in_last = if MV == 1 { numbers } else { V::LANES };
         Rows {
-            above_last: if MV > 1 && !R::FULL { numbers - V::LANES } else { (MV - 1) * V::LANES },
+            above_last: numbers - in_last,
             // SAFETY: the caller's promise.
-            mask: unsafe { V::mask(exist) },
-            is_whole: MV > 1 || is_full,
+            mask: unsafe { V::mask(in_last) },
+            is_whole: in_last == V::LANES,
         }
     }
 
