@@ -71,6 +71,18 @@ struct Setup {
     longest_at_once: usize,
 }
 
+impl Setup {
+    /// What a call of the calling thread may do to its numbers.
+    #[inline(always)]
+    fn policy(&self) -> Policy {
+        let policy = self.config.policy();
+        match SETTINGS.load(Ordering::Relaxed) {
+            0 => policy,
+            bits => set_policy(bits, policy),
+        }
+    }
+}
+
 static SETUP: AtomicPtr<Setup> = AtomicPtr::new(ptr::null_mut());
 
 /// The setup, made at the first call. A forked child inherits them.
@@ -148,11 +160,7 @@ thread_local! {
 /// process, else by the environment.
 #[inline(always)]
 pub fn policy() -> Policy {
-    let policy = config().policy();
-    match SETTINGS.load(Ordering::Relaxed) {
-        0 => policy,
-        bits => set_policy(bits, policy),
-    }
+    setup().policy()
 }
 
 #[cold]
@@ -303,22 +311,25 @@ pub trait Runs: Kernels + Element {}
 impl<T: Kernels + Element> Runs for T {}
 
 /// Runs a product whose α and k are not zero where the router wants it, and on the CPU whenever
-/// the NPU declines or fails.
+/// the NPU declines or fails. The caller speaks of the transposed problem if it `is_turned`.
 #[inline(always)]
-pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Report {
+pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> Report {
     let setup = setup();
     let longest = problem.m().max(problem.n()).max(problem.k());
-    if longest <= setup.longest_at_once && !policy().reproducible {
+    if longest <= setup.longest_at_once && !setup.policy().reproducible {
         // Such calls are counted in nanoseconds.
         return all_on_cpu(setup, problem, Reason::Small);
     }
-    routed(setup, problem)
+    routed(setup, problem, is_turned)
 }
 
 #[inline(never)]
-fn routed<T: Runs>(setup: &'static Setup, problem: Gemm<'_, T>) -> Report {
+fn routed<T: Runs>(setup: &'static Setup, mut problem: Gemm<'_, T>, is_turned: bool) -> Report {
     let start = setup.config.verbose.then(Instant::now);
-    let policy = policy();
+    if is_turned {
+        problem.transpose();
+    }
+    let policy = setup.policy();
     let product = engine::product(&problem);
     let shape = product.shape;
     let recipe = || engine::recipe::<T>(shape, policy);
@@ -381,8 +392,7 @@ fn all_on_cpu<T: Kernels>(setup: &Setup, problem: Gemm<'_, T>, reason: Reason) -
 
 #[inline(always)]
 fn on_cpu<T: Kernels>(setup: &Setup, problem: Gemm<'_, T>) {
-    let wants = cpu::wants_threads(problem.m(), problem.n(), problem.k());
-    cpu::gemm(problem, setup.kernels, wants.then(threads));
+    cpu::gemm_asking(problem, setup.kernels, || Some(threads()));
 }
 
 fn count(outcome: &Outcome) {

@@ -1,8 +1,8 @@
 //! The four element types of BLAS.
 
 use num_complex::Complex;
+use std::arch::asm;
 use std::fmt::Debug;
-use std::hint::black_box;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 
 /// Single-precision complex, laid out as C's `float _Complex`.
@@ -56,6 +56,17 @@ pub trait Scalar:
     fn mul_add(self, a: Self, b: Self) -> Self;
 }
 
+/// The same bits, of which the compiler shall not know that they were a number's. (`black_box` would do,
+/// by way of memory.)
+#[inline(always)]
+fn opaque(mut bits: u64) -> u64 {
+    // SAFETY: there is no instruction, only a comment.
+    unsafe {
+        asm!("/* {0} */", inout(reg) bits, options(pure, nomem, nostack, preserves_flags));
+    }
+    bits
+}
+
 macro_rules! real_scalar {
     ($t:ty, $letter:literal) => {
         impl Scalar for $t {
@@ -66,7 +77,7 @@ macro_rules! real_scalar {
             const COMPLEX: bool = false;
             #[inline(always)]
             fn is_zero(self) -> bool {
-                black_box(self.to_bits()) << 1 == 0
+                opaque((self.to_bits() << 1).into()) == 0
             }
             #[inline(always)]
             fn conj(self) -> Self {

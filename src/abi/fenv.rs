@@ -49,6 +49,7 @@ impl Drop for Default {
 #[cfg(target_arch = "x86_64")]
 mod cpu {
     use std::arch::asm;
+    use std::mem::MaybeUninit;
 
     /// MXCSR.
     pub type Environment = u32;
@@ -66,10 +67,12 @@ mod cpu {
 
     #[inline(always)]
     pub fn save() -> Environment {
-        let mut mxcsr = 0u32;
+        let mut mxcsr = MaybeUninit::<u32>::uninit();
         // SAFETY: STMXCSR writes the four bytes of `mxcsr` and changes nothing else.
-        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack, preserves_flags)) };
-        mxcsr
+        unsafe {
+            asm!("stmxcsr [{}]", in(reg) mxcsr.as_mut_ptr(), options(nostack, preserves_flags));
+            mxcsr.assume_init()
+        }
     }
 
     #[inline(always)]

@@ -16,10 +16,16 @@ use crate::trace::Report;
 ///
 /// # Panics
 /// When the shapes of A, B and C do not fit together.
+pub fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Option<Report> {
+    gemm_of_caller(problem, false)
+}
+
+/// [`gemm()`] for a caller who, if `is_turned`, speaks of the transposed problem: it is that one which is
+/// routed and reported.
 // As all on the way of a small call, down to the kernel, inlined and with problems passed by value:
 // so they stay in registers.
 #[inline(always)]
-pub fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Option<Report> {
+pub(crate) fn gemm_of_caller<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> Option<Report> {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
     assert!(
         problem.a.rows() == m && problem.b.rows() == k && problem.b.cols() == n,
@@ -32,7 +38,7 @@ pub fn gemm<T: Runs>(problem: Gemm<'_, T>) -> Option<Report> {
         scale(problem.beta, problem.c);
         return None;
     }
-    Some(runtime::gemm(problem))
+    Some(runtime::gemm(problem, is_turned))
 }
 
 /// `C ← β·C`; does not read C when β = 0, nor touch it when β = 1.

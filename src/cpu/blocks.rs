@@ -288,7 +288,7 @@ unsafe fn macro_kernel<T: Kernels>(
             while done < panel_rows {
                 let rows = kernel.share_of_rows(panel_rows - done);
                 let whole = rows == mr && cols == nr;
-                let micro = if whole { kernel.full } else { kernel.part(rows, cols) };
+                let micro = if whole { kernel.full } else { kernel.parts(rows)[cols - 1] };
                 // SAFETY: panels follow each other at MR·kc and NR·kc elements, the rows of a
                 // panel are neighbours, and the tile is inside C; the rest is the caller's
                 // promise.

@@ -17,7 +17,7 @@ const READING: usize = 8;
 
 /// Whether a product of this shape is large enough to be shared between threads.
 #[inline]
-pub fn wants_threads(m: usize, n: usize, k: usize) -> bool {
+pub(super) fn wants_threads(m: usize, n: usize, k: usize) -> bool {
     // Sizes that are all below 64 need no product.
     (m | n | k) >= 64 && work(m, n, k) >= SHORT
 }
@@ -37,8 +37,17 @@ fn work(m: usize, n: usize, k: usize) -> usize {
 ///
 /// # Panics
 /// When the shapes of A, B and C do not fit together.
-#[inline(always)]
 pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option<&Threads>) {
+    gemm_asking(problem, family, || threads);
+}
+
+/// [`gemm`] that asks for threads only if the product is large enough to be shared.
+#[inline(always)]
+pub(crate) fn gemm_asking<'t, T: Kernels>(
+    problem: Gemm<'_, T>,
+    family: Available,
+    threads: impl FnOnce() -> Option<&'t Threads>,
+) {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
     assert!(
         problem.a.rows() == m && problem.b.rows() == k && problem.b.cols() == n,
@@ -59,10 +68,10 @@ pub fn gemm<T: Kernels>(problem: Gemm<'_, T>, family: Available, threads: Option
 
 /// The path of a product that is not tiny.
 #[inline(never)]
-fn by_path<T: Kernels>(
+fn by_path<'t, T: Kernels>(
     kernel: &MicroKernel<T>,
     problem: &mut Gemm<'_, T>,
-    threads: Option<&Threads>,
+    threads: impl FnOnce() -> Option<&'t Threads>,
 ) {
     let (m, n, k) = (problem.m(), problem.n(), problem.k());
     if path::is_better_transposed(problem) {
@@ -70,7 +79,8 @@ fn by_path<T: Kernels>(
     }
     let path = Path::of(kernel, problem);
     // Held to the end: a caller that computes alone has a core too, which no helper shall take.
-    let mut crew = threads.filter(|_| wants_threads(m, n, k)).map(|threads| {
+    let threads = if wants_threads(m, n, k) { threads() } else { None };
+    let mut crew = threads.map(|threads| {
         let is_long = work(m, n, k) >= LONG;
         if is_long { threads.crew() } else { threads.crew_at_hand() }
     });

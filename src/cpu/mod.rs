@@ -42,5 +42,6 @@ mod small;
 mod tile;
 
 pub use entries::entries;
-pub use gemm::{gemm, wants_threads};
+pub use gemm::gemm;
+pub(crate) use gemm::gemm_asking;
 pub use kernel::Kernels;

@@ -115,15 +115,18 @@ unsafe fn row<T: Kernels>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        if cols <= kernel.columns(x.rows) && kernel.share_of_rows(x.rows) == x.rows {
-            kernel.part(x.rows, cols)(x, scaling, c, ld);
+        if kernel.share_of_rows(x.rows) < x.rows {
+            two_rows(kernel, x, scaling, (c, ld), cols);
+        } else if cols <= kernel.columns(x.rows) {
+            kernel.parts(x.rows)[cols - 1](x, scaling, c, ld);
         } else {
-            tiles(kernel, x, scaling, (c, ld), cols);
+            tiles(kernel, x, scaling, c, ld, cols);
         }
     }
 }
 
-/// [`row`] of several tiles.
+/// [`row`] of several tiles. Like all on the way of tiny products it gets by with few places in memory:
+/// what is written there has to wait for C, which waits for the sums.
 ///
 /// # Safety
 /// As for [`row`].
@@ -132,18 +135,35 @@ unsafe fn tiles<T: Kernels>(
     kernel: &MicroKernel<T>,
     x: &mut Operands<T>,
     scaling: &Scaling<T>,
-    (mut c, ld): (*mut T, isize),
+    c: *mut T,
+    ld: isize,
     cols: usize,
 ) {
-    let (mut left, b) = (x.rows, x.b);
-    while left > 0 {
-        let rows = kernel.share_of_rows(left);
-        (x.rows, x.b) = (rows, b);
-        let place = Place { c, rs: 1, cs: ld, rows, cols };
-        // SAFETY: the caller's promises.
-        unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(rows), false) };
-        (x.a, c) = (x.a.wrapping_add(rows), c.wrapping_add(rows));
-        left -= rows;
+    let place = Place { c, rs: 1, cs: ld, rows: x.rows, cols };
+    // SAFETY: the caller's promises.
+    unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(x.rows), false) };
+}
+
+/// [`row`] where a short vector takes the last rows.
+///
+/// # Safety
+/// As for [`row`].
+#[inline(never)]
+unsafe fn two_rows<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    x: &mut Operands<T>,
+    scaling: &Scaling<T>,
+    (c, ld): (*mut T, isize),
+    cols: usize,
+) {
+    let (rows, b) = (x.rows, x.b);
+    let upper = kernel.share_of_rows(rows);
+    // SAFETY: the caller's promises.
+    unsafe {
+        x.rows = upper;
+        tiles(kernel, x, scaling, c, ld, cols);
+        (x.rows, x.a, x.b) = (rows - upper, x.a.add(upper), b);
+        tiles(kernel, x, scaling, c.add(upper), ld, cols);
     }
 }
 
@@ -270,20 +290,21 @@ unsafe fn row_of_tiles<T: Kernels>(
     scaling: &Scaling<T>,
     mut place: Place<T>,
     most: usize,
-    mut is_far: bool,
+    is_far: bool,
 ) {
-    let (rows, mut left) = (place.rows, place.cols);
-    while left > 0 {
-        let cols = blocking::share(left, most);
-        let part = if is_far { kernel.far_part(rows, cols) } else { kernel.part(rows, cols) };
-        place.cols = cols;
+    let (mut left, parts) = (place.cols, kernel.parts(place.rows));
+    let mut first = if is_far { kernel.far_parts(place.rows) } else { parts };
+    loop {
+        place.cols = blocking::share(left, most);
         // SAFETY: the caller's promises.
-        unsafe { tile::update(part, x, scaling, place) };
-        // Wrapping: the stride of a single column means nothing and may be anything.
-        x.b = x.b.wrapping_offset((cols as isize).wrapping_mul(x.b_cs));
-        place.c = place.c.wrapping_offset((cols as isize).wrapping_mul(place.cs));
-        left -= cols;
+        unsafe { tile::update(first[place.cols - 1], x, scaling, place) };
+        left -= place.cols;
+        if left == 0 {
+            break;
+        }
+        let cols = place.cols as isize;
+        (x.b, place.c) = (x.b.wrapping_offset(cols * x.b_cs), place.c.wrapping_offset(cols * place.cs));
         // What the first tile asks for is there for the others.
-        is_far = false;
+        first = parts;
     }
 }

@@ -299,6 +299,9 @@ impl<X: Scalar> Walk<X> {
                 *a = a.wrapping_offset(*a_cs);
                 for g in 0..NC.div_ceil(group) {
                     b[g] = b[g].wrapping_offset(*b_rs);
+                    if !R::PACKED {
+                        b[g] = apart(b[g]);
+                    }
                 }
             }
         }
@@ -382,7 +385,13 @@ unsafe fn put<T, V, const MV: usize, const NC: usize>(
     T: Kernels,
     V: Vector<Real = T::Real>,
 {
-    let column = |j: usize| c.wrapping_offset(j as isize * ld).cast::<T::Real>();
+    let mut groups = [c; MAX_GROUPS];
+    for g in 1..NC.div_ceil(GROUP) {
+        groups[g] = apart(groups[g - 1].wrapping_offset(GROUP as isize * ld).cast_const()).cast_mut();
+    }
+    let column = |j: usize| {
+        groups[j / GROUP].wrapping_offset((j % GROUP) as isize * ld).cast::<T::Real>()
+    };
     // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
     // columns of C, which are read only where β ≠ 0, and all before the first is written.
     unsafe {

@@ -354,20 +354,17 @@ impl<T: Kernels> MicroKernel<T> {
         self.columns[self.vectors(rows).0]
     }
 
-    /// The kernel for a tile of `rows ≤ MR` and at most as many columns as [`Self::columns`] says,
+    /// The kernels for tiles of `rows ≤ MR` and 1, 2 … columns, at most as many as [`Self::columns`] says,
     /// operands of any strides.
     #[inline(always)]
-    pub(super) fn part(&self, rows: usize, cols: usize) -> Micro<T> {
-        if rows <= self.narrow_rows {
-            return self.narrow[cols - 1];
-        }
-        self.part[self.vectors(rows).0][cols - 1]
+    pub(super) fn parts(&self, rows: usize) -> &[Micro<T>; MAX_COLUMNS] {
+        if rows <= self.narrow_rows { &self.narrow } else { &self.part[self.vectors(rows).0] }
     }
 
-    /// The same for an A that is far away: a full tile asks for its next rows meanwhile.
+    /// The same for an A that is far away: full tiles ask for their next rows meanwhile.
     #[inline(always)]
-    pub(super) fn far_part(&self, rows: usize, cols: usize) -> Micro<T> {
-        if rows == self.mr { self.stream[cols - 1] } else { self.part(rows, cols) }
+    pub(super) fn far_parts(&self, rows: usize) -> &[Micro<T>; MAX_COLUMNS] {
+        if rows == self.mr { &self.stream } else { self.parts(rows) }
     }
 }
 
