@@ -66,8 +66,8 @@ struct Setup {
     config: Config,
     kernels: Available,
     profile: &'static Profile,
-    /// The longest side of products that are the CPU's, unless they are to be reproducible, without
-    /// another look, and that nobody wants to hear of.
+    /// The longest side of products that are the CPU's without another look, unless some function was
+    /// called to say otherwise, and that nobody wants to hear of.
     longest_at_once: usize,
 }
 
@@ -80,6 +80,12 @@ impl Setup {
             0 => policy,
             bits => set_policy(bits, policy),
         }
+    }
+
+    /// Whether functions made a call of the calling thread reproducible.
+    #[inline(always)]
+    fn is_set_reproducible(&self) -> bool {
+        SETTINGS.load(Ordering::Relaxed) != 0 && self.policy().reproducible
     }
 }
 
@@ -106,7 +112,8 @@ fn make_setup() -> &'static Setup {
     let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
     let kernels = kernel::chosen(config.cpu_kernel.as_deref());
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
-    let takes_all = config.offload == Offload::Always || config.verbose;
+    let is_reproducible = config.policy().reproducible;
+    let takes_all = config.offload == Offload::Always || config.verbose || is_reproducible;
     let longest_at_once = if takes_all { 0 } else { route::longest_on_cpu(profile) };
     let setup = Setup { config, kernels, profile, longest_at_once };
     let fresh = Box::into_raw(Box::new(setup));
@@ -315,8 +322,9 @@ impl<T: Kernels + Element> Runs for T {}
 #[inline(always)]
 pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> Report {
     let setup = setup();
-    let longest = problem.m().max(problem.n()).max(problem.k());
-    if longest <= setup.longest_at_once && !setup.policy().reproducible {
+    let longest = setup.longest_at_once;
+    let is_small = problem.m() <= longest && problem.n() <= longest && problem.k() <= longest;
+    if is_small && !setup.is_set_reproducible() {
         // Such calls are counted in nanoseconds.
         return all_on_cpu(setup, problem, Reason::Small);
     }

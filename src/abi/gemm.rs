@@ -56,7 +56,8 @@ impl<T: Runs> Call<T> {
     #[inline(always)]
     fn illegal(&self) -> Option<c_int> {
         let Call { m, n, k, .. } = *self;
-        let (a, b) = (if self.op_a.transpose { k } else { m }, if self.op_b.transpose { n } else { k });
+        let (a, b) =
+            (if self.op_a.transpose { k } else { m }, if self.op_b.transpose { n } else { k });
         let negative = [m < 0, n < 0, k < 0];
         let short = [self.lda < a.max(1), self.ldb < b.max(1), self.ldc < m.max(1)];
         // No branch for each of them: nearly every call is legal.

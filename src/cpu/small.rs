@@ -51,7 +51,7 @@ pub(super) fn in_a_row<'a, T: Kernels>(
         p.transpose();
     }
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let fits = k < 2 * TINY && m <= kernel.mr && (n <= TINY || n <= kernel.columns(m));
+    let fits = m <= kernel.mr && n <= TINY && k < 2 * TINY;
     if !fits || p.c.row_stride() != 1 {
         return Err(p);
     }
@@ -303,7 +303,8 @@ unsafe fn row_of_tiles<T: Kernels>(
             break;
         }
         let cols = place.cols as isize;
-        (x.b, place.c) = (x.b.wrapping_offset(cols * x.b_cs), place.c.wrapping_offset(cols * place.cs));
+        (x.b, place.c) =
+            (x.b.wrapping_offset(cols * x.b_cs), place.c.wrapping_offset(cols * place.cs));
         // What the first tile asks for is there for the others.
         first = parts;
     }

@@ -387,11 +387,11 @@ unsafe fn put<T, V, const MV: usize, const NC: usize>(
 {
     let mut groups = [c; MAX_GROUPS];
     for g in 1..NC.div_ceil(GROUP) {
-        groups[g] = apart(groups[g - 1].wrapping_offset(GROUP as isize * ld).cast_const()).cast_mut();
+        groups[g] =
+            apart(groups[g - 1].wrapping_offset(GROUP as isize * ld).cast_const()).cast_mut();
     }
-    let column = |j: usize| {
-        groups[j / GROUP].wrapping_offset((j % GROUP) as isize * ld).cast::<T::Real>()
-    };
+    let column =
+        |j: usize| groups[j / GROUP].wrapping_offset((j % GROUP) as isize * ld).cast::<T::Real>();
     // SAFETY: the caller vouches for the instruction set and for `rows` rows in each of the NC
     // columns of C, which are read only where β ≠ 0, and all before the first is written.
     unsafe {

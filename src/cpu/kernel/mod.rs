@@ -221,20 +221,49 @@ pub struct MicroKernel<T: Scalar> {
     dot_rows: usize,
     /// How many columns there are kernels for.
     pub(super) dot_columns: usize,
-    /// `part[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides.
-    part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS],
-    /// `columns[v - 1]`: how many columns there are kernels for.
-    columns: [usize; MAX_VECTORS],
-    /// `narrow[c - 1]`: the same for one short vector of rows.
-    narrow: [Micro<T>; MAX_COLUMNS],
-    /// Elements in a short vector.
-    narrow_rows: usize,
+    /// `part[v][c - 1]`: v vectors of rows, c columns, operands of any strides; [`SHORT`] stands for one
+    /// short vector.
+    part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS + 1],
+    /// What there is for so many rows, up to MR.
+    heights: [Height; MAX_ROWS + 1],
+}
+
+/// Tiles of some number of rows: found in a table, for a tiny product has no time to think.
+#[derive(Debug, Clone, Copy)]
+struct Height {
+    /// Which of `part` are for them.
+    vectors: u8,
+    /// How many columns there are kernels for.
+    columns: u8,
+    /// Rows of the first tile where so many are left: fewer where a short vector takes the rest.
+    first: u8,
+}
+
+impl Height {
+    /// For `rows` in vectors of `lanes` and short ones of `short`, with so many columns of so many
+    /// vectors at most.
+    const fn new(rows: usize, lanes: usize, short: usize, columns: &[usize]) -> Height {
+        let whole = (rows - 1) / lanes;
+        let rest = rows - whole * lanes;
+        let (vectors, first) = if rows <= short {
+            (SHORT, rows)
+        } else if whole > 0 && rest <= short && short < lanes {
+            (whole + 1, whole * lanes)
+        } else {
+            (whole + 1, rows)
+        };
+        Height { vectors: vectors as u8, columns: columns[whole] as u8, first: first as u8 }
+    }
 }
 
 /// Most vectors of rows in a tile of any family.
 const MAX_VECTORS: usize = 4;
 /// Most columns in a tile of any family.
 const MAX_COLUMNS: usize = 16;
+/// Most rows in a tile of any family and type.
+const MAX_ROWS: usize = tile::COLUMN_BYTES / size_of::<f32>();
+/// The place of the kernels of one short vector, among those of some vectors.
+const SHORT: usize = 0;
 
 impl<T: Kernels> MicroKernel<T> {
     /// The kernels of instruction set I whose full tile is MV vectors V × NR columns, that is
@@ -274,6 +303,12 @@ impl<T: Kernels> MicroKernel<T> {
             v += 1;
         }
         assert!(NR <= columns[MV - 1], "a full tile outgrows the registers");
+        let mut heights = [Height { vectors: 0, columns: 0, first: 0 }; MAX_ROWS + 1];
+        let mut rows = 1;
+        while rows <= MR {
+            heights[rows] = Height::new(rows, lanes, H::LANES / P, &columns);
+            rows += 1;
+        }
         assert!(DR <= dot::ROWS && DC <= dot::COLUMNS);
         assert!(DR * DC * P <= I::SUMS, "dot products outgrow the registers");
         // Places after MV are never asked for.
@@ -293,14 +328,13 @@ impl<T: Kernels> MicroKernel<T> {
             dot_rows: DR,
             dot_columns: DC,
             part: [
+                parts::<T, I, H, InPlace, 1, P>(columns[0]),
                 if MV > 1 { parts::<T, I, V, InPlace, 1, P>(columns[0]) } else { whole },
                 if MV > 2 { parts::<T, I, V, InPlace, 2, P>(columns[1]) } else { whole },
                 if MV > 3 { parts::<T, I, V, InPlace, 3, P>(columns[2]) } else { whole },
                 whole,
             ],
-            columns,
-            narrow: parts::<T, I, H, InPlace, 1, P>(columns[0]),
-            narrow_rows: H::LANES / P,
+            heights,
         }
     }
 
@@ -326,39 +360,28 @@ impl<T: Kernels> MicroKernel<T> {
         if is_column { dot::ROWS } else { self.dot_rows }
     }
 
-    /// Whole vectors below the last of some rows, and rows between them and it.
-    #[inline(always)]
-    fn vectors(&self, rows: usize) -> (usize, usize) {
-        let vectors = (rows - 1) >> self.lanes_log2;
-        (vectors, rows - 1 - (vectors << self.lanes_log2))
-    }
-
     /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
     /// and such that a short vector takes the rest where it can.
     #[inline(always)]
     pub(super) fn share_of_rows(&self, left: usize) -> usize {
-        let (vectors, rest) = self.vectors(left);
-        if vectors == 0 {
-            return left;
-        }
         if left <= self.mr {
-            let is_short = rest < self.narrow_rows && self.narrow_rows >> self.lanes_log2 == 0;
-            return if is_short { vectors << self.lanes_log2 } else { left };
+            return self.heights[left].first.into();
         }
-        blocking::share(vectors + 1, self.mr >> self.lanes_log2) << self.lanes_log2
+        let vectors = ((left - 1) >> self.lanes_log2) + 1;
+        blocking::share(vectors, self.mr >> self.lanes_log2) << self.lanes_log2
     }
 
     /// Most columns of a tile of `rows ≤ MR` whose operands may have any strides: NR, or more.
     #[inline(always)]
     pub(super) fn columns(&self, rows: usize) -> usize {
-        self.columns[self.vectors(rows).0]
+        self.heights[rows].columns.into()
     }
 
     /// The kernels for tiles of `rows ≤ MR` and 1, 2 … columns, at most as many as [`Self::columns`] says,
     /// operands of any strides.
     #[inline(always)]
     pub(super) fn parts(&self, rows: usize) -> &[Micro<T>; MAX_COLUMNS] {
-        if rows <= self.narrow_rows { &self.narrow } else { &self.part[self.vectors(rows).0] }
+        &self.part[usize::from(self.heights[rows].vectors)]
     }
 
     /// The same for an A that is far away: full tiles ask for their next rows meanwhile.
