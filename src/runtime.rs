@@ -9,6 +9,7 @@ use crate::config::{Config, Level, Offload};
 use crate::count::Count;
 use crate::cpu::kernel::{self, Available};
 use crate::cpu::{self, Kernels};
+use crate::fenv;
 use crate::fork;
 use crate::mode::{Mode, Policy, Settings};
 use crate::npu::engine::doubts::Doubts;
@@ -325,14 +326,19 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> Report {
     let longest = setup.longest_at_once;
     let is_small = problem.m() <= longest && problem.n() <= longest && problem.k() <= longest;
     if is_small && !setup.is_set_reproducible() {
-        // Such calls are counted in nanoseconds.
-        return all_on_cpu(setup, problem, Reason::Small);
+        // Such calls are counted in nanoseconds. The environment comes last: to read it waits for the
+        // sums of the call before.
+        COUNTERS.cpu_calls.raise();
+        let _environment = fenv::Default::enter();
+        on_cpu(setup, problem);
+        return Report { reason: Reason::Small, npu: None, host: None };
     }
     routed(setup, problem, is_turned)
 }
 
 #[inline(never)]
 fn routed<T: Runs>(setup: &'static Setup, mut problem: Gemm<'_, T>, is_turned: bool) -> Report {
+    let _environment = fenv::Default::enter();
     let start = setup.config.verbose.then(Instant::now);
     if is_turned {
         problem.transpose();

@@ -12,7 +12,6 @@
 //! ends in an error report.
 
 use super::args::{Layout, Op, first_illegal};
-use super::fenv;
 use super::xerbla::{self, Illegal, Routine};
 use crate::Gemm;
 use crate::blas::gemm::gemm_of_caller;
@@ -65,13 +64,12 @@ impl<T: Runs> Call<T> {
         if is_illegal { first_illegal_size(negative, short) } else { None }
     }
 
-    /// Computes it, whatever the caller's floating-point environment is.
+    /// Computes it.
     ///
     /// # Safety
     /// That of the module, and no size is illegal.
     #[inline(always)]
     unsafe fn run(&self) {
-        let _environment = fenv::Default::enter();
         // SAFETY: the caller's promise.
         let problem = unsafe { self.problem() };
         gemm_of_caller(problem, self.is_turned);

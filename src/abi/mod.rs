@@ -28,7 +28,7 @@
 //! # Floating-point environment
 //!
 //! A routine runs in the default environment, whatever the caller's, and the caller finds its
-//! own again, flags included: see [`fenv`].
+//! own again, flags included: see [`fenv`](crate::fenv).
 //!
 //! # Panics
 //!
@@ -41,6 +41,5 @@
 
 pub mod args;
 pub mod control;
-pub mod fenv;
 pub mod gemm;
 pub mod xerbla;

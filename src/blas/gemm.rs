@@ -1,5 +1,6 @@
 //! General matrix product: `C ← α·A·B + β·C`.
 
+use crate::fenv;
 use crate::mat::MatMut;
 use crate::problem::Gemm;
 use crate::runtime::{self, Runs};
@@ -35,6 +36,7 @@ pub(crate) fn gemm_of_caller<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> 
         return None;
     }
     if problem.alpha.is_zero() || k == 0 {
+        let _environment = fenv::Default::enter();
         scale(problem.beta, problem.c);
         return None;
     }
