@@ -326,12 +326,8 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> Report {
     let longest = setup.longest_at_once;
     let is_small = problem.m() <= longest && problem.n() <= longest && problem.k() <= longest;
     if is_small && !setup.is_set_reproducible() {
-        // Such calls are counted in nanoseconds. The environment comes last: to read it waits for the
-        // sums of the call before.
-        COUNTERS.cpu_calls.raise();
-        let _environment = fenv::Default::enter();
-        on_cpu(setup, problem);
-        return Report { reason: Reason::Small, npu: None, host: None };
+        // Such calls are counted in nanoseconds.
+        return all_on_cpu(setup, problem, Reason::Small);
     }
     routed(setup, problem, is_turned)
 }

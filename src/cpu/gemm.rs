@@ -3,6 +3,7 @@
 use super::kernel::{Available, Kernels, MicroKernel};
 use super::path::{self, Path};
 use super::{parallel, small};
+use crate::fenv;
 use crate::problem::Gemm;
 use crate::threads::Threads;
 
@@ -33,7 +34,8 @@ fn work(m: usize, n: usize, k: usize) -> usize {
 /// given.
 ///
 /// Strides may be anything, zero and negative ones included. C is not read when β = 0. A and B
-/// are read even when α = 0. Works, more slowly, when there is no memory for packing.
+/// are read even when α = 0. Works, more slowly, when there is no memory for packing. Whatever the
+/// floating-point environment of the caller is, it is neither used nor changed.
 ///
 /// # Panics
 /// When the shapes of A, B and C do not fit together.
@@ -58,6 +60,7 @@ pub(crate) fn gemm_asking<'t, T: Kernels>(
     }
     let kernel = T::of(family.get());
     if let Err(mut problem) = small::in_a_row(kernel, problem) {
+        let _environment = fenv::Default::enter();
         if small::is_plain(m, n, k) {
             small::gemm(kernel, &mut problem, kernel.blocking.kc);
         } else {

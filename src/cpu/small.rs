@@ -10,6 +10,7 @@ use super::kernel::{Kernels, MicroKernel};
 use super::path::has_contiguous_rows;
 use super::scratch::Scratch;
 use super::tile::{self, Place};
+use crate::fenv;
 use crate::mat::MatRef;
 use crate::problem::Gemm;
 use std::mem::MaybeUninit;
@@ -57,16 +58,18 @@ pub(super) fn in_a_row<'a, T: Kernels>(
     }
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
     let (a, a_rs, a_cs) = (p.a.ptr(), p.a.row_stride(), p.a.col_stride());
-    let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
     let (scaling, c, ld) = (Scaling::of(&p), p.c.ptr(), p.c.col_stride());
     // SAFETY: the operands are the views, and so are the tiles, whose rows are contiguous. C overlaps
     // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not
     // have been chosen.
     unsafe {
-        if a_rs == 1 {
-            row(kernel, &mut x, &scaling, (c, ld), n);
-        } else {
+        if a_rs != 1 {
+            let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
             packed_row(kernel, &mut x, a_rs, &scaling, (c, ld), n);
+        } else {
+            let _environment = fenv::Default::enter();
+            let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
+            row(kernel, &mut x, &scaling, (c, ld), n);
         }
     }
     Ok(())
@@ -96,6 +99,8 @@ unsafe fn packed_row<T: Kernels>(
     unsafe {
         (kernel.pack_a)(x.a, a_rs, x.a_cs, x.rows, x.k, panel);
         (x.a, x.a_cs) = (panel, kernel.mr as isize);
+        // Only now: to read it waits for what was computed before, and what comes then waits for it.
+        let _environment = fenv::Default::enter();
         row(kernel, x, scaling, c, cols);
     }
 }
@@ -115,7 +120,7 @@ unsafe fn row<T: Kernels>(
 ) {
     // SAFETY: the caller's promises.
     unsafe {
-        if kernel.share_of_rows(x.rows) < x.rows {
+        if kernel.first_rows(x.rows) < x.rows {
             two_rows(kernel, x, scaling, (c, ld), cols);
         } else if cols <= kernel.columns(x.rows) {
             kernel.parts(x.rows)[cols - 1](x, scaling, c, ld);
@@ -157,7 +162,7 @@ unsafe fn two_rows<T: Kernels>(
     cols: usize,
 ) {
     let (rows, b) = (x.rows, x.b);
-    let upper = kernel.share_of_rows(rows);
+    let upper = kernel.first_rows(rows);
     // SAFETY: the caller's promises.
     unsafe {
         x.rows = upper;

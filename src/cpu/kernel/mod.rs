@@ -365,10 +365,16 @@ impl<T: Kernels> MicroKernel<T> {
     #[inline(always)]
     pub(super) fn share_of_rows(&self, left: usize) -> usize {
         if left <= self.mr {
-            return self.heights[left].first.into();
+            return self.first_rows(left);
         }
         let vectors = ((left - 1) >> self.lanes_log2) + 1;
         blocking::share(vectors, self.mr >> self.lanes_log2) << self.lanes_log2
+    }
+
+    /// Rows of the first tile where `rows ≤ MR` are left.
+    #[inline(always)]
+    pub(super) fn first_rows(&self, rows: usize) -> usize {
+        self.heights[rows].first.into()
     }
 
     /// Most columns of a tile of `rows ≤ MR` whose operands may have any strides: NR, or more.
