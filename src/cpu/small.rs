@@ -27,8 +27,14 @@ const ALIASED_BYTES: usize = 2048;
 /// Columns of C beyond which such a panel of A is read often enough to be packed.
 const ALIASED_COLS: usize = 16;
 
-/// Longest side of a tiny product; its sum may be up to twice as long.
+/// Longest side of a tiny product.
 const TINY: usize = 32;
+
+/// Longest sum of a tiny product...
+const LONG: usize = 2 * TINY;
+
+/// ... and of one whose packed panel fits a page, for each further page of the stack is touched first.
+const SHORT: usize = 16;
 
 /// Whether a product of this shape is too small for any choice but one: C by its contiguous lines.
 /// Beyond tiny sizes few lines of C leave a choice.
@@ -52,7 +58,7 @@ pub(super) fn in_a_row<'a, T: Kernels>(
         p.transpose();
     }
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let fits = m <= kernel.mr && n <= TINY && k < 2 * TINY;
+    let fits = m <= kernel.mr && n <= TINY && k <= LONG;
     if !fits || p.c.row_stride() != 1 {
         return Err(p);
     }
@@ -65,7 +71,9 @@ pub(super) fn in_a_row<'a, T: Kernels>(
     unsafe {
         if a_rs != 1 {
             let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
-            packed_row(kernel, &mut x, a_rs, &scaling, (c, ld), n);
+            let pack_and_run =
+                if k <= SHORT { packed_row::<T, SHORT> } else { packed_row::<T, LONG> };
+            pack_and_run(kernel, &mut x, a_rs, &scaling, (c, ld), n);
         } else {
             let _environment = fenv::Default::enter();
             let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
@@ -75,16 +83,16 @@ pub(super) fn in_a_row<'a, T: Kernels>(
     Ok(())
 }
 
-/// A packed panel of a tiny product.
+/// A packed panel of a tiny product whose sum is at most K long.
 #[repr(C, align(64))]
-struct TinyPanel(MaybeUninit<[u8; 2 * TINY * tile::COLUMN_BYTES]>);
+struct TinyPanel<const K: usize>(MaybeUninit<[[u8; tile::COLUMN_BYTES]; K]>);
 
 /// [`row`] of a tiny product whose rows of A are `a_rs` apart: packs them first.
 ///
 /// # Safety
-/// As for [`row`], but for A's rows.
+/// As for [`row`], but for A's rows; the sum is at most K long.
 #[inline(never)]
-unsafe fn packed_row<T: Kernels>(
+unsafe fn packed_row<T: Kernels, const K: usize>(
     kernel: &MicroKernel<T>,
     x: &mut Operands<T>,
     a_rs: isize,
@@ -92,10 +100,10 @@ unsafe fn packed_row<T: Kernels>(
     c: (*mut T, isize),
     cols: usize,
 ) {
-    let mut panel = TinyPanel(MaybeUninit::uninit());
+    let mut panel = TinyPanel::<K>(MaybeUninit::uninit());
     let panel: *mut T = panel.0.as_mut_ptr().cast();
-    // SAFETY: A is a panel of at most MR rows and 2 · TINY columns, for which there is room, and which is
-    // then in the panel. The rest is the caller's promise.
+    // SAFETY: A is a panel of at most MR rows and K columns, for which there is room, and which is then
+    // in the panel. The rest is the caller's promise.
     unsafe {
         (kernel.pack_a)(x.a, a_rs, x.a_cs, x.rows, x.k, panel);
         (x.a, x.a_cs) = (panel, kernel.mr as isize);
