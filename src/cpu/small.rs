@@ -69,18 +69,63 @@ pub(super) fn in_a_row<'a, T: Kernels>(
     // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not
     // have been chosen.
     unsafe {
-        if a_rs != 1 {
+        if a_rs == 1 {
+            let _environment = fenv::Default::enter();
+            let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
+            row(kernel, &mut x, &scaling, (c, ld), n);
+        } else if b_cs == 1 && n <= 2 * kernel.turned.len() {
+            let _environment = fenv::Default::enter();
+            let mut x =
+                Operands { k, rows: n, a: p.b.ptr(), a_cs: b_rs, b: a, b_rs: a_cs, b_cs: a_rs };
+            if m.max(n) <= kernel.turned.len() {
+                kernel.turned[m - 1](&x, &scaling, c, ld);
+            } else {
+                turned(kernel, &mut x, &scaling, (c, ld), m);
+            }
+        } else {
             let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
             let pack_and_run =
                 if k <= SHORT { packed_row::<T, SHORT> } else { packed_row::<T, LONG> };
             pack_and_run(kernel, &mut x, a_rs, &scaling, (c, ld), n);
-        } else {
-            let _environment = fenv::Default::enter();
-            let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
-            row(kernel, &mut x, &scaling, (c, ld), n);
         }
     }
     Ok(())
+}
+
+/// A tiny product of contiguous rows of A for a C whose columns lie side by side, and its rows `ld`
+/// elements apart: the rows of `x` and `cols` columns.
+///
+/// # Safety
+/// As for [`row`], but for the layout of C, and there are kernels for it.
+#[inline(never)]
+unsafe fn turned<T: Kernels>(
+    kernel: &MicroKernel<T>,
+    x: &mut Operands<T>,
+    scaling: &Scaling<T>,
+    (mut c, ld): (*mut T, isize),
+    cols: usize,
+) {
+    let (lanes, b) = (kernel.turned.len(), x.b);
+    let mut rows = x.rows;
+    loop {
+        x.rows = blocking::share(rows, lanes);
+        (x.b, rows) = (b, rows - x.rows);
+        let (mut at, mut left) = (c, cols);
+        loop {
+            let cols = blocking::share(left, lanes);
+            // SAFETY: the caller's promises.
+            unsafe { kernel.turned[cols - 1](x, scaling, at, ld) };
+            left -= cols;
+            if left == 0 {
+                break;
+            }
+            (x.b, at) = (x.b.wrapping_offset(cols as isize * x.b_cs), at.wrapping_add(cols));
+        }
+        if rows == 0 {
+            break;
+        }
+        (x.a, c) = (x.a.wrapping_add(x.rows), c.wrapping_offset(x.rows as isize * ld));
+    }
 }
 
 /// A packed panel of a tiny product whose sum is at most K long.

@@ -8,7 +8,7 @@
 use super::avx2::{Avx2, fold_4, fold_8};
 use super::dot::{self, Lines, Sums};
 use super::micro::{self, Operands, Reading, Scaling};
-use super::vector::Vector;
+use super::vector::{Square, Vector};
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
 use crate::cpu::pack::{self, Turn};
@@ -20,7 +20,18 @@ pub(super) static FAMILY: Family = Family {
     name: "avx512",
     is_available,
     s: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 1, 8, 48, 6, 4>(blocking::AVX512.s),
-    d: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24, 6, 4>(blocking::AVX512.d),
+    d: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24, 6, 4>(blocking::AVX512.d).with_turned(
+        &[
+            turned::<1>,
+            turned::<2>,
+            turned::<3>,
+            turned::<4>,
+            turned::<5>,
+            turned::<6>,
+            turned::<7>,
+            turned::<8>,
+        ],
+    ),
     c: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 2, 4, 24, 4, 3>(blocking::AVX512.c),
     z: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 2, 4, 12, 4, 3>(blocking::AVX512.z),
 };
@@ -112,13 +123,11 @@ impl Turn for Avx512 {
 unsafe fn turn_8(line: impl Fn(usize) -> *const f64, row: impl Fn(usize) -> *mut f64) {
     // SAFETY: the caller's promise.
     unsafe {
-        let two = |w: usize| {
-            let (a, b) = (_mm512_loadu_pd(line(w)), _mm512_loadu_pd(line(w + 1)));
-            (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b))
-        };
-        let (a, b, c, d) = (two(0), two(2), two(4), two(6));
-        store_turned([a.0, b.0, c.0, d.0], |q| row(2 * q));
-        store_turned([a.1, b.1, c.1, d.1], |q| row(2 * q + 1));
+        let at = |w| _mm512_loadu_pd(line(w));
+        let lines = [at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)];
+        for (l, x) in turned_8(lines).into_iter().enumerate() {
+            _mm512_storeu_pd(row(l), x);
+        }
     }
 }
 
@@ -131,27 +140,79 @@ unsafe fn turn_16(line: impl Fn(usize) -> *const f64, row: impl Fn(usize) -> *mu
     // SAFETY: the caller's promise.
     unsafe {
         let at = |w| _mm512_loadu_pd(line(w));
-        store_turned([at(0), at(1), at(2), at(3)], row);
+        for (l, x) in turned_quarters([at(0), at(1), at(2), at(3)]).into_iter().enumerate() {
+            _mm512_storeu_pd(row(l), x);
+        }
     }
 }
 
-/// Turns 4 × 4 quarters of a vector and stores each as a row.
+/// 8 × 8 numbers, turned.
 ///
 /// # Safety
-/// The CPU has AVX-512; every row can be written for 64 bytes.
+/// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn store_turned([a, b, c, d]: [__m512d; 4], row: impl Fn(usize) -> *mut f64) {
+unsafe fn turned_8([a, b, c, d, e, f, g, h]: [__m512d; 8]) -> [__m512d; 8] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let even = turned_quarters([
+            _mm512_unpacklo_pd(a, b),
+            _mm512_unpacklo_pd(c, d),
+            _mm512_unpacklo_pd(e, f),
+            _mm512_unpacklo_pd(g, h),
+        ]);
+        let odd = turned_quarters([
+            _mm512_unpackhi_pd(a, b),
+            _mm512_unpackhi_pd(c, d),
+            _mm512_unpackhi_pd(e, f),
+            _mm512_unpackhi_pd(g, h),
+        ]);
+        [even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]]
+    }
+}
+
+/// 4 × 4 quarters of vectors, turned.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn turned_quarters([a, b, c, d]: [__m512d; 4]) -> [__m512d; 4] {
     // SAFETY: the caller's promise.
     unsafe {
         let ab_low = _mm512_shuffle_f64x2::<0b01_00_01_00>(a, b);
         let ab_high = _mm512_shuffle_f64x2::<0b11_10_11_10>(a, b);
         let cd_low = _mm512_shuffle_f64x2::<0b01_00_01_00>(c, d);
         let cd_high = _mm512_shuffle_f64x2::<0b11_10_11_10>(c, d);
-        _mm512_storeu_pd(row(0), _mm512_shuffle_f64x2::<0b10_00_10_00>(ab_low, cd_low));
-        _mm512_storeu_pd(row(1), _mm512_shuffle_f64x2::<0b11_01_11_01>(ab_low, cd_low));
-        _mm512_storeu_pd(row(2), _mm512_shuffle_f64x2::<0b10_00_10_00>(ab_high, cd_high));
-        _mm512_storeu_pd(row(3), _mm512_shuffle_f64x2::<0b11_01_11_01>(ab_high, cd_high));
+        [
+            _mm512_shuffle_f64x2::<0b10_00_10_00>(ab_low, cd_low),
+            _mm512_shuffle_f64x2::<0b11_01_11_01>(ab_low, cd_low),
+            _mm512_shuffle_f64x2::<0b10_00_10_00>(ab_high, cd_high),
+            _mm512_shuffle_f64x2::<0b11_01_11_01>(ab_high, cd_high),
+        ]
     }
+}
+
+impl Square<8> for F64x8 {
+    #[inline(always)]
+    unsafe fn turn([a, b, c, d, e, f, g, h]: [Self; 8]) -> [Self; 8] {
+        // SAFETY: the CPU has AVX-512, as the trait demands.
+        let turned = unsafe { turned_8([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]) };
+        turned.map(F64x8)
+    }
+}
+
+/// [`micro::turned`] for doubles with the instruction set enabled.
+///
+/// # Safety
+/// As for [`micro::turned`].
+#[target_feature(enable = "avx512f,avx512vl")]
+unsafe fn turned<const NC: usize>(
+    x: &Operands<f64>,
+    scaling: &Scaling<f64>,
+    c: *mut f64,
+    ld: isize,
+) {
+    // SAFETY: the caller's promises.
+    unsafe { micro::turned::<f64, F64x8, 8, NC>(x, scaling, c, ld) }
 }
 
 /// [`Vector::fold`] of 16 numbers.

@@ -20,7 +20,7 @@
 //! vector it begins higher up, in the one before it, and a single vector is masked.
 
 use super::Kernels;
-use super::vector::Vector;
+use super::vector::{Square, Vector};
 use crate::cpu::apart::apart;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
@@ -135,6 +135,57 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
         let rows = Rows::new::<R, MV>(x.rows * P);
         let acc = accumulate::<T, V, R, MV, P, NC>(x, c, ld, &rows);
         finish::<T, V, MV, P, NC>(acc, scaling, c, ld, &rows);
+    }
+}
+
+/// A micro-kernel of one vector of rows × NC columns for a C whose *columns* lie side by side, and its
+/// rows `ld` elements apart: the sums are turned before they are scaled and written. Real types only.
+///
+/// # Safety
+/// As for [`Micro`], but for the layout of C.
+#[inline(always)]
+pub(crate) unsafe fn turned<T, V, const L: usize, const NC: usize>(
+    x: &Operands<T>,
+    scaling: &Scaling<T>,
+    c: *mut T,
+    ld: isize,
+) where
+    T: Kernels,
+    V: Square<L, Real = T::Real>,
+{
+    const { assert!(!T::COMPLEX && L == V::LANES && NC <= L) };
+    let line = |i: usize| c.wrapping_offset(i as isize * ld).cast::<T::Real>();
+    // SAFETY: the caller's promises; of C the NC numbers in each of the `rows` lines are accessed.
+    unsafe {
+        let rows = Rows::new::<InPlace, 1>(x.rows);
+        let acc = accumulate::<T, V, InPlace, 1, 1, NC>(x, c, ld, &rows);
+        let mut sums = [V::zero(); L];
+        for j in 0..NC {
+            sums[j] = acc[j][0][0];
+        }
+        let mut sums = V::turn(sums);
+        if scaling.alpha != T::ONE {
+            for i in 0..L {
+                if i < x.rows {
+                    sums[i] = product::<T, V>(sums[i], scaling.alpha);
+                }
+            }
+        }
+        let mask = V::mask(NC);
+        if scaling.beta != T::ZERO {
+            for i in 0..L {
+                if i < x.rows {
+                    let at = line(i);
+                    let old = if NC == L { V::load(at) } else { V::load_masked(at, mask) };
+                    sums[i] = product_plus::<T, V>(old, scaling.beta, sums[i]);
+                }
+            }
+        }
+        for i in 0..L {
+            if i < x.rows {
+                if NC == L { sums[i].store(line(i)) } else { sums[i].store_masked(line(i), mask) }
+            }
+        }
     }
 }
 

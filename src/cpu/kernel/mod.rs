@@ -226,6 +226,9 @@ pub struct MicroKernel<T: Scalar> {
     part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS + 1],
     /// What there is for so many rows, up to MR.
     heights: [Height; MAX_ROWS + 1],
+    /// `turned[c - 1]`: a vector of rows, c columns, operands of any strides, for a C whose columns lie
+    /// side by side; as many as a vector has elements, or none.
+    pub(super) turned: &'static [Micro<T>],
 }
 
 /// Tiles of some number of rows: found in a table, for a tiny product has no time to think.
@@ -335,7 +338,15 @@ impl<T: Kernels> MicroKernel<T> {
                 whole,
             ],
             heights,
+            turned: &[],
         }
+    }
+
+    /// The same with kernels for a C whose columns lie side by side, of up to as many columns as a
+    /// vector has elements.
+    const fn with_turned(self, turned: &'static [Micro<T>]) -> Self {
+        assert!(turned.len() == 1 << self.lanes_log2);
+        MicroKernel { turned, ..self }
     }
 
     /// Rows and columns of a full tile, MR and NR.

@@ -49,3 +49,12 @@ pub(crate) trait Vector: Copy {
     /// two are left.
     unsafe fn fold(self) -> [Self::Real; 2];
 }
+
+/// Vectors of L numbers of which L are turned in registers.
+pub(crate) trait Square<const L: usize>: Vector {
+    /// Lane j of vector i becomes lane i of vector j.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn turn(vectors: [Self; L]) -> [Self; L];
+}
