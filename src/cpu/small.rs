@@ -178,28 +178,10 @@ unsafe fn row<T: Kernels>(
         } else if cols <= kernel.columns(x.rows) {
             kernel.parts(x.rows)[cols - 1](x, scaling, c, ld);
         } else {
-            tiles(kernel, x, scaling, c, ld, cols);
+            let place = Place { c, rs: 1, cs: ld, rows: x.rows, cols };
+            row_of_tiles(kernel, x, scaling, place, kernel.columns(x.rows), false);
         }
     }
-}
-
-/// [`row`] of several tiles. Like all on the way of tiny products it gets by with few places in memory:
-/// what is written there has to wait for C, which waits for the sums.
-///
-/// # Safety
-/// As for [`row`].
-#[inline(never)]
-unsafe fn tiles<T: Kernels>(
-    kernel: &MicroKernel<T>,
-    x: &mut Operands<T>,
-    scaling: &Scaling<T>,
-    c: *mut T,
-    ld: isize,
-    cols: usize,
-) {
-    let place = Place { c, rs: 1, cs: ld, rows: x.rows, cols };
-    // SAFETY: the caller's promises.
-    unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(x.rows), false) };
 }
 
 /// [`row`] where a short vector takes the last rows.
@@ -214,14 +196,13 @@ unsafe fn two_rows<T: Kernels>(
     (c, ld): (*mut T, isize),
     cols: usize,
 ) {
-    let (rows, b) = (x.rows, x.b);
-    let upper = kernel.first_rows(rows);
-    // SAFETY: the caller's promises.
-    unsafe {
-        x.rows = upper;
-        tiles(kernel, x, scaling, c, ld, cols);
-        (x.rows, x.a, x.b) = (rows - upper, x.a.add(upper), b);
-        tiles(kernel, x, scaling, c.add(upper), ld, cols);
+    let (a, b, all) = (x.a, x.b, x.rows);
+    let upper = kernel.first_rows(all);
+    for (first, rows) in [(0, upper), (upper, all - upper)] {
+        (x.rows, x.a, x.b) = (rows, a.wrapping_add(first), b);
+        let place = Place { c: c.wrapping_add(first), rs: 1, cs: ld, rows, cols };
+        // SAFETY: the caller's promises.
+        unsafe { row_of_tiles(kernel, x, scaling, place, kernel.columns(rows), false) };
     }
 }
 

@@ -45,7 +45,7 @@ fn is_available() -> bool {
 struct Avx512;
 
 impl Isa for Avx512 {
-    const SUMS: usize = 28;
+    const SUMS: usize = 24;
 
     #[target_feature(enable = "avx512f,avx512vl")]
     unsafe fn pack<T: Scalar, const W: usize>(
