@@ -98,7 +98,7 @@ fn setup() -> &'static Setup {
     // SAFETY: null, or published by `make_setup` and never freed or changed.
     match unsafe { SETUP.load(Ordering::Acquire).as_ref() } {
         Some(setup) => setup,
-        None => make_setup(),
+        None => first_setup(),
     }
 }
 
@@ -109,6 +109,13 @@ pub fn config() -> &'static Config {
 }
 
 #[cold]
+fn first_setup() -> &'static Setup {
+    // The profile's times are compared.
+    let _environment = fenv::Default::enter();
+    make_setup()
+}
+
+#[inline(never)]
 fn make_setup() -> &'static Setup {
     let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
     let kernels = kernel::chosen(config.cpu_kernel.as_deref());
@@ -329,12 +336,12 @@ pub(crate) fn gemm<T: Runs>(problem: Gemm<'_, T>, is_turned: bool) -> Report {
         // Such calls are counted in nanoseconds.
         return all_on_cpu(setup, problem, Reason::Small);
     }
+    let _environment = fenv::Default::enter();
     routed(setup, problem, is_turned)
 }
 
 #[inline(never)]
 fn routed<T: Runs>(setup: &'static Setup, mut problem: Gemm<'_, T>, is_turned: bool) -> Report {
-    let _environment = fenv::Default::enter();
     let start = setup.config.verbose.then(Instant::now);
     if is_turned {
         problem.transpose();

@@ -101,14 +101,22 @@ fn operands(n: usize) -> (Vec<f32>, Vec<f32>) {
     (a, b)
 }
 
-/// Bits of α·A·B + β·C, computed while `environment` is set, and the environment after the call.
+fn transposed(n: usize, x: &[f32]) -> Vec<f32> {
+    (0..n * n).map(|i| x[i % n * n + i / n]).collect()
+}
+
+/// Bits of α·A·B + β·C, both operands transposed or not, computed while `environment` is set, and the environment after the call.
 fn product(
     gemm: Sgemm,
+    transposition: c_int,
     n: usize,
     (alpha, beta): (f32, f32),
     environment: environment::Environment,
 ) -> (Vec<u32>, environment::Environment) {
-    let (a, b) = operands(n);
+    let (mut a, mut b) = operands(n);
+    if transposition == 112 {
+        (a, b) = (transposed(n, &a), transposed(n, &b));
+    }
     let mut c = vec![1e-41f32; n * n];
     let size = n as i32;
     let before = environment::get();
@@ -116,7 +124,8 @@ fn product(
     let after = unsafe {
         environment::set(environment);
         let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-        gemm(101, 111, 111, size, size, size, alpha, a, size, b, size, beta, c, size);
+        let trans = transposition;
+        gemm(101, trans, trans, size, size, size, alpha, a, size, b, size, beta, c, size);
         let after = environment::get();
         environment::set(before);
         after
@@ -135,15 +144,19 @@ fn results_and_environment_are_independent() {
     // Subnormal factors are no zeros.
     let factors = [(0.7, 1.0), (1e-40, 1.0), (0.7, 1e-40)];
     for (n, factors) in [96, 20, 7, 1].into_iter().flat_map(|n| factors.map(|x| (n, x))) {
-        let strange: Vec<_> = environment::all().collect();
-        let results: Vec<_> = strange.iter().map(|&set| product(gemm, n, factors, set)).collect();
-        let (expected, after) = product(gemm, n, factors, default);
-        assert_eq!(after, default);
-        for (set, (result, after)) in strange.iter().zip(&results) {
-            assert_eq!(set, after, "n = {n}, {factors:?}: the environment has changed");
-            assert!(*result == expected, "n = {n}, {factors:?}: the result depends on {set:x?}");
+        for transposition in [111, 112] {
+            let what = format!("n = {n}, {factors:?}, {transposition}");
+            let product = |environment| product(gemm, transposition, n, factors, environment);
+            let strange: Vec<_> = environment::all().collect();
+            let results: Vec<_> = strange.iter().map(|&set| product(set)).collect();
+            let (expected, after) = product(default);
+            assert_eq!(after, default);
+            for (set, (result, after)) in strange.iter().zip(&results) {
+                assert_eq!(set, after, "{what}: the environment has changed");
+                assert!(*result == expected, "{what}: the result depends on {set:x?}");
+            }
+            let subnormal = expected.iter().any(|&bits| f32::from_bits(bits).is_subnormal());
+            assert!(subnormal || n == 1, "{what}: nothing to flush");
         }
-        let subnormal = expected.iter().any(|&bits| f32::from_bits(bits).is_subnormal());
-        assert!(subnormal || n == 1, "n = {n}: nothing to flush");
     }
 }

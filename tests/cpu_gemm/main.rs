@@ -147,6 +147,7 @@ for_all_types! {
     every_tiny_shape_is_right
     shapes_round_the_block_sizes_are_right
     every_layout_is_right_and_gives_the_same_bits
+    tiny_products_of_every_layout_have_the_same_bits
     few_lines_of_every_layout_are_right
     long_streams_are_right
     long_dot_products_are_right
@@ -206,6 +207,40 @@ fn every_layout_is_right_and_gives_the_same_bits<T: Element>(family: &'static Fa
                         let what = format!("{layouts:?}");
                         assert_same(&result, &expected, shape.0, shape.1, &what);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Sizes round those of vectors, and sums up to the longest that is never cut into dot products.
+fn tiny_products_of_every_layout_have_the_same_bits<T: Element>(family: &'static Family) {
+    const SIZES: [usize; 10] = [1, 2, 3, 5, 8, 9, 12, 15, 16, 17];
+    let factors = [(1.0, 0.0), (1.0, 1.0), (0.75, 0.0), (0.75, -1.25)];
+    let layouts = [Layout::ColMajor(0), Layout::RowMajor(0), Layout::RowMajor(5)];
+    for (m, n) in SIZES.iter().flat_map(|&m| SIZES.map(|n| (m, n))) {
+        for (k, (alpha, beta)) in [1, 3, 8, 16, 17, 32].iter().zip(factors.iter().cycle()) {
+            let case = |layouts| {
+                let mut case = Case::<T>::new((m, n, *k), layouts, 12);
+                (case.alpha, case.beta) = (T::new(*alpha, 0.0), T::new(*beta, 0.0));
+                if *beta == 0.0 {
+                    case.c = Storage::new(m, n, layouts[2], |_, _| T::new(f64::NAN, f64::NAN));
+                }
+                case
+            };
+            let plain = case([Layout::ColMajor(0); 3]);
+            plain.check(family);
+            let expected = plain.run(family, None);
+            for (a, b) in layouts.iter().flat_map(|&a| layouts.map(|b| (a, b))) {
+                for c in [Layout::ColMajor(1), Layout::RowMajor(2)] {
+                    let result = case([a, b, c]).run(family, None);
+                    assert_same(
+                        &result,
+                        &expected,
+                        m,
+                        n,
+                        &format!("{m}, {n}, {k}, {a:?}, {b:?}, {c:?}"),
+                    );
                 }
             }
         }
@@ -439,16 +474,18 @@ fn memory_outside_the_matrices_is_not_touched<T: Element>(family: &'static Famil
     {
         let case = Case::<T>::plain(shape, 11);
         let expected = case.run(family, None);
-        for (at_end, by_rows) in [(false, false), (false, true), (true, false), (true, true)] {
+        for ways in 0..8 {
+            let [at_end, by_rows, c_by_rows] = [1, 2, 4].map(|bit| ways & bit != 0);
             let (a, b, c) =
-                (case.a.packed(by_rows), case.b.packed(by_rows), case.c.packed(by_rows));
+                (case.a.packed(by_rows), case.b.packed(by_rows), case.c.packed(c_by_rows));
             let fenced = [&a, &b, &c].map(|data| fence::Fenced::new(size_of_val(&data[..])));
             let [a, b, c] = [(&fenced[0], &a), (&fenced[1], &b), (&fenced[2], &c)]
                 .map(|(fenced, data)| fenced.copy_of(data, at_end));
-            let strides =
-                |rows, cols| if by_rows { (cols as isize, 1) } else { (1, rows as isize) };
+            let strides = |rows, cols, by_rows| {
+                if by_rows { (cols as isize, 1) } else { (1, rows as isize) }
+            };
             let ((a_rs, a_cs), (b_rs, b_cs), (c_rs, c_cs)) =
-                (strides(m, k), strides(k, n), strides(m, n));
+                (strides(m, k, by_rows), strides(k, n, by_rows), strides(m, n, c_by_rows));
             // SAFETY: the copies live as long as `fenced`, and nobody else knows them.
             let c = unsafe {
                 let problem = Gemm {
