@@ -4,8 +4,12 @@
 //! linked with `-ffast-math` does), or with exceptions that trap. Compiled Rust assumes none of
 //! that, and the results must not depend on it. On the other hand callers watch the exception
 //! flags (NumPy warns after every product that leaves one set), and what the library's own
-//! arithmetic raises says nothing about their data. So a call runs in the default environment,
-//! and afterwards the caller's is put back whole.
+//! arithmetic raises says nothing about their data. So a call computes in the default
+//! environment, and afterwards the caller's is put back whole.
+//!
+//! It is entered where something is computed, and no earlier: to read it waits for what was
+//! computed before the call, and what comes then waits for it, which takes as long as a tiny product
+//! of two by two.
 //!
 //! Threads that the library starts during a call inherit the default environment from it.
 

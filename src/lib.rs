@@ -29,7 +29,7 @@ pub mod blas;
 pub mod config;
 mod count;
 pub mod cpu;
-mod fenv;
+pub mod fenv;
 pub mod fork;
 pub mod mat;
 pub mod mode;

@@ -6,7 +6,7 @@
 //! * `dots`: one column of C, or a few dozen of long sums, and contiguous rows of A.
 //! * `small`: small and middle C, and those of few rows or columns. B is read where it lies, A too
 //!   where its columns are contiguous; a large A is asked for ahead of time. No allocation when the
-//!   sum is short.
+//!   sum is short. Tiny products go straight from the door to the kernels.
 //! * `blocks`: the five loops. C is cut into NC columns, the sum into KC steps, C into MC rows;
 //!   blocks of B and A are packed into panels, and the micro-kernel walks over tiles of MR × NR.
 //!

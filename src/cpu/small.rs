@@ -2,7 +2,8 @@
 //!
 //! The micro-kernels want the rows of A side by side. Where they are not, or lie so that columns
 //! push each other out of the cache, one panel at a time is packed: into a buffer on the stack
-//! when the sum is short.
+//! when the sum is short. Tiny products of two such operands need none where there are kernels that
+//! turn the sums instead.
 
 use super::blocking;
 use super::kernel::micro::{Operands, Scaling};
@@ -47,8 +48,10 @@ pub(super) fn is_plain(m: usize, n: usize, k: usize) -> bool {
 /// Computes a tiny problem if it is one row of tiles and the rows of C are contiguous. Gives others
 /// back, with the contiguous lines of C as rows.
 ///
-/// The way of the smallest calls, whose every instruction shows. What is given back is a copy: a
-/// problem that some function has the address of would be written to memory for all.
+/// The way of the smallest calls, whose every instruction shows, and every place in memory more: CPUs
+/// begin with a call while they still compute the sums of the one before, as far ahead as they can
+/// remember instructions, and above all stores, which have to wait for that C. What is given back
+/// is a copy: a problem that some function has the address of would be written to memory for all.
 #[inline(always)]
 pub(super) fn in_a_row<'a, T: Kernels>(
     kernel: &MicroKernel<T>,
