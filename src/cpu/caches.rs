@@ -1,8 +1,8 @@
 //! What caches the machine has: found when the first product is cut into blocks, not before.
 //!
-//! The CPU itself tells on x86-64 ([`cpuid`]), Linux elsewhere and where the CPU says nothing
-//! ([`sysfs`]). What neither tells, or tells wrongly, as some hypervisors do, comes from a table of
-//! core types ([`types`]).
+//! The CPU itself tells on x86-64 (`cpuid`), Linux elsewhere and where the CPU says nothing
+//! (`sysfs`). What neither tells, or tells wrongly, as some hypervisors do, comes from a table of
+//! core types (`types`).
 
 #[cfg(target_arch = "x86_64")]
 mod cpuid;
