@@ -106,6 +106,11 @@ impl<'a, T> MatRef<'a, T> {
     pub fn col_stride(&self) -> isize {
         self.col_stride
     }
+    /// Whether neighbouring rows lie side by side; a single one is as good.
+    #[inline]
+    pub fn has_contiguous_rows(&self) -> bool {
+        self.row_stride == 1 || self.rows <= 1
+    }
     /// The transpose: the same memory with rows and columns exchanged.
     #[inline]
     pub fn t(self) -> Self {

@@ -6,7 +6,7 @@
 //! of threads does not show in the result.
 
 use super::kernel::{Kernels, MicroKernel};
-use super::path::{self, Path};
+use super::path::Path;
 use super::scratch::Scratch;
 use super::{blocks, inner};
 use crate::mat::MatMut;
@@ -42,7 +42,7 @@ fn share<T: Kernels>(
     crew: &mut Crew<'_>,
     take: impl Fn(usize) -> Option<Scratch>,
 ) {
-    let is_short = p.k() <= kernel.blocking.kc && path::has_contiguous_rows(&p.a);
+    let is_short = p.k() <= kernel.blocking.kc && p.a.has_contiguous_rows();
     let path = match path {
         Path::Blocks
             if is_short && p.m().saturating_mul(p.n()).saturating_mul(p.k()) <= UNPACKED =>

@@ -77,7 +77,7 @@ pub(super) fn is_better_transposed<T: Scalar>(p: &Gemm<'_, T>) -> bool {
         return p.c.row_stride() != 1 && p.c.col_stride() == 1;
     }
     // C is small beside the longer operand then, which is what counts.
-    match (has_contiguous_rows(&p.a), has_contiguous_rows(&p.b.t())) {
+    match (p.a.has_contiguous_rows(), p.b.t().has_contiguous_rows()) {
         (true, true) => n > m,
         (false, false) => m > n,
         (_, b_is_contiguous) => b_is_contiguous,
@@ -100,11 +100,6 @@ fn bytes_of<T>(mat: &MatRef<'_, T>) -> usize {
     mat.rows().saturating_mul(mat.cols()).saturating_mul(size_of::<T>())
 }
 
-/// Whether neighbouring rows lie side by side.
-pub(super) fn has_contiguous_rows<T>(a: &MatRef<'_, T>) -> bool {
-    a.row_stride() == 1 || a.rows() <= 1
-}
-
 impl Path {
     /// The path of a problem that is not better transposed.
     #[inline]
@@ -118,7 +113,7 @@ impl Path {
         }
         let elements = m.saturating_mul(k);
         let Blocking { in_place, few_rows, far_cols, .. } = kernel.blocking;
-        if n <= far_cols && bytes > FAR_BYTES && has_contiguous_rows(&p.a) {
+        if n <= far_cols && bytes > FAR_BYTES && p.a.has_contiguous_rows() {
             let parts = if T::COMPLEX { 2 } else { 1 };
             let is_long = |&(cols, far): &(usize, usize)| n * parts <= cols && bytes > far;
             let in_streams = STREAM_BYTES.iter().any(is_long);

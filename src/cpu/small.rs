@@ -8,7 +8,6 @@
 use super::blocking;
 use super::kernel::micro::{Operands, Scaling};
 use super::kernel::{Kernels, MicroKernel};
-use super::path::has_contiguous_rows;
 use super::scratch::Scratch;
 use super::tile::{self, Place};
 use crate::fenv;
@@ -214,7 +213,7 @@ unsafe fn two_rows<T: Kernels>(
 #[inline]
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling::of(p);
-    if has_contiguous_rows(&p.a) && !(p.n() > ALIASED_COLS && are_aliased(&p.a)) {
+    if p.a.has_contiguous_rows() && !(p.n() > ALIASED_COLS && are_aliased(&p.a)) {
         unpacked(kernel, p, scaling, depth, false);
     } else {
         packed(kernel, p, scaling, depth);
