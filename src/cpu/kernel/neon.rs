@@ -32,7 +32,7 @@ fn is_available() -> bool {
 struct Neon;
 
 impl Isa for Neon {
-    const SUMS: usize = 27;
+    const SUMS: usize = 24;
 
     #[target_feature(enable = "neon")]
     unsafe fn pack<T: Scalar, const W: usize>(
