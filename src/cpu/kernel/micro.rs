@@ -8,6 +8,9 @@
 //! C ← α·acc + β·C
 //! ```
 //!
+//! A large tile of C is written in [`burst`]s: the last few products are taken by columns, and some
+//! columns are written before the next ones get theirs. No sum changes its order by that.
+//!
 //! Complex numbers use the same loop. A column of A is then a run of (re, im) pairs, and B gives
 //! two broadcasts, so that `acc[j][0]` gathers `(Σ re·re, Σ im·re)` and `acc[j][1]` gathers
 //! `(Σ re·im, Σ im·im)`: real and imaginary parts of B stay apart and the loop never shuffles.
@@ -24,6 +27,7 @@ use super::vector::{Square, Vector};
 use crate::cpu::apart::apart;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
+use std::ops::Range;
 
 /// The factors of one product: `rows` × k of A, k × NC of B.
 ///
@@ -133,8 +137,60 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     // SAFETY: the caller's promises are those of both functions.
     unsafe {
         let rows = Rows::new::<R, MV>(x.rows * P);
-        let acc = accumulate::<T, V, R, MV, P, NC>(x, c, ld, &rows);
-        finish::<T, V, MV, P, NC>(acc, scaling, c, ld, &rows);
+        let last = if bursts::<V>(MV, NC) > 1 { x.k.min(LAST) } else { 0 };
+        let mut walk = Walk::new::<T, V, R, MV, NC>(x);
+        let mut acc = walk.accumulate::<T, V, R, MV, P, NC>(x.k - last, c, ld, &rows);
+        burst::<T, V, R, MV, P, NC, 0>(&walk, last, &mut acc, scaling, c, ld, &rows);
+        burst::<T, V, R, MV, P, NC, 1>(&walk, last, &mut acc, scaling, c, ld, &rows);
+        burst::<T, V, R, MV, P, NC, 2>(&walk, last, &mut acc, scaling, c, ld, &rows);
+    }
+}
+
+/// Bytes of C that are written without a pause. A core has room for so many stores that wait for their
+/// sums, and one more holds up everything behind it until the first of them is in the cache: 24 of 512
+/// bits cost Zen 4 the time of 40 FMAs, 12 cost none. Narrower tiles are written at once.
+const BURST_BYTES: usize = 512;
+
+/// The pause: so many of the last products of the columns whose turn is next.
+const LAST: usize = 4;
+
+/// Most bursts of a tile.
+const MOST_BURSTS: usize = 3;
+
+/// In how many bursts a tile is written.
+const fn bursts<V>(vectors: usize, columns: usize) -> usize {
+    (columns * vectors * size_of::<V>()).div_ceil(BURST_BYTES)
+}
+
+/// The last products of the columns of burst `N`, and what becomes of them.
+///
+/// # Safety
+/// As for [`Micro`]; so many columns of A and rows of B are left.
+#[inline(always)]
+unsafe fn burst<T, V, R, const MV: usize, const P: usize, const NC: usize, const N: usize>(
+    walk: &Walk<T::Real>,
+    last: usize,
+    acc: &mut [[[V; MV]; P]; NC],
+    scaling: &Scaling<T>,
+    c: *mut T,
+    ld: isize,
+    rows: &Rows<V>,
+) where
+    T: Kernels,
+    V: Vector<Real = T::Real>,
+    R: Reading,
+{
+    let count = const { bursts::<V>(MV, NC) };
+    const { assert!(N < MOST_BURSTS && bursts::<V>(MV, NC) <= MOST_BURSTS) };
+    let columns = NC.div_ceil(count);
+    let (first, end) = (N * columns, NC.min((N + 1) * columns));
+    if first < end {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let mut walk = *walk;
+            walk.add::<V, R, MV, P, NC>(last, rows, acc, first..end);
+            finish::<T, V, MV, P, NC>(acc, scaling, c, ld, rows, first..end);
+        }
     }
 }
 
@@ -158,7 +214,8 @@ pub(crate) unsafe fn turned<T, V, const L: usize, const NC: usize>(
     // SAFETY: the caller's promises; of C the NC numbers in each of the `rows` lines are accessed.
     unsafe {
         let rows = Rows::new::<InPlace, 1>(x.rows);
-        let acc = accumulate::<T, V, InPlace, 1, 1, NC>(x, c, ld, &rows);
+        let mut walk = Walk::new::<T, V, InPlace, 1, NC>(x);
+        let acc = walk.accumulate::<T, V, InPlace, 1, 1, NC>(x.k, c, ld, &rows);
         let mut sums = [V::zero(); L];
         for j in 0..NC {
             sums[j] = acc[j][0][0];
@@ -225,70 +282,8 @@ impl<V: Vector> Rows<V> {
     }
 }
 
-/// The sums: `acc[j][p]` is the product of A with part `p` of column `j` of B. Where A and B are packed it asks for C meanwhile, and for the
-/// next panel of B.
-///
-/// # Safety
-/// As for [`Micro`].
-#[inline(always)]
-unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
-    x: &Operands<T>,
-    c: *const T,
-    ld: isize,
-    rows: &Rows<V>,
-) -> [[[V; MV]; P]; NC]
-where
-    T: Kernels,
-    V: Vector<Real = T::Real>,
-    R: Reading,
-{
-    let parts = P as isize;
-    // Wrapping, because the stride of a single row or column means nothing and may be anything.
-    let (a_cs, b_rs, b_cs) = if R::PACKED {
-        ((MV * V::LANES) as isize, NC as isize * parts, parts)
-    } else {
-        (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
-    };
-    let a: *const T::Real = x.a.cast();
-    // One pointer for all columns, or one for every GROUP of them. Going from column to column
-    // would take longer than to multiply where there are few rows.
-    let group = if R::PACKED { NC } else { GROUP };
-    let groups = NC.div_ceil(group);
-    let mut b: [*const T::Real; MAX_GROUPS] = [x.b.cast(); MAX_GROUPS];
-    for g in 1..groups {
-        b[g] = apart(b[0].wrapping_offset((g * group) as isize * b_cs));
-    }
-    let ahead = if R::PACKED {
-        x.k * NC * size_of::<T>()
-    } else {
-        LINE_BYTES * (LINES_AHEAD / x.k.max(1)).clamp(FEWEST_AHEAD, MOST_AHEAD)
-    };
-    let mut walk = Walk::<T::Real> { a, b, a_cs, b_rs, b_cs, ahead };
-    // SAFETY: the caller vouches for the instruction set, and for the memory of the k columns of
-    // A and the k rows of B.
-    unsafe {
-        let mut acc = [[[V::zero(); MV]; P]; NC];
-        let mut left = x.k;
-        if R::PACKED {
-            // C is wanted only after the sum, and is rarely in the first cache by then. One column at
-            // a time: a CPU waits for few lines at once, and those of A and B are among them.
-            let some = x.k / (2 * NC);
-            let mut column: *const T::Real = c.cast();
-            for _ in 0..NC {
-                for i in 0..MV {
-                    V::prefetch(column.wrapping_add(i * V::LANES));
-                }
-                column = column.wrapping_offset(ld.wrapping_mul(parts));
-                walk.add::<V, R, MV, P, NC>(some, rows, &mut acc);
-            }
-            left -= some * NC;
-        }
-        walk.add::<V, R, MV, P, NC>(left, rows, &mut acc);
-        acc
-    }
-}
-
 /// The way along the sum.
+#[derive(Clone, Copy)]
 struct Walk<X> {
     /// The column of A that is next.
     a: *const X,
@@ -303,7 +298,79 @@ struct Walk<X> {
 }
 
 impl<X: Scalar> Walk<X> {
-    /// Adds the next `count` products to the sums.
+    /// The whole way. Reads nothing.
+    #[inline(always)]
+    fn new<T, V, R, const MV: usize, const NC: usize>(x: &Operands<T>) -> Self
+    where
+        T: Kernels<Real = X>,
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        let parts = if T::COMPLEX { 2 } else { 1 };
+        // Wrapping, because the stride of a single row or column means nothing and may be anything.
+        let (a_cs, b_rs, b_cs) = if R::PACKED {
+            ((MV * V::LANES) as isize, NC as isize * parts, parts)
+        } else {
+            (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
+        };
+        // One pointer for all columns, or one for every GROUP of them. Going from column to column
+        // would take longer than to multiply where there are few rows.
+        let group = if R::PACKED { NC } else { GROUP };
+        let mut b: [*const X; MAX_GROUPS] = [x.b.cast(); MAX_GROUPS];
+        for g in 1..NC.div_ceil(group) {
+            b[g] = apart(b[0].wrapping_offset((g * group) as isize * b_cs));
+        }
+        let ahead = if R::PACKED {
+            x.k * NC * size_of::<T>()
+        } else {
+            LINE_BYTES * (LINES_AHEAD / x.k.max(1)).clamp(FEWEST_AHEAD, MOST_AHEAD)
+        };
+        Walk { a: x.a.cast(), b, a_cs, b_rs, b_cs, ahead }
+    }
+
+    /// The sums of the next `count` products: `acc[j][p]` is that of A with part `p` of column `j` of
+    /// B. Where A and B are packed it asks for C meanwhile, and for the next panel of B.
+    ///
+    /// # Safety
+    /// As for [`Micro`]: so many columns of A and rows of B are left.
+    #[inline(always)]
+    unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
+        &mut self,
+        count: usize,
+        c: *const T,
+        ld: isize,
+        rows: &Rows<V>,
+    ) -> [[[V; MV]; P]; NC]
+    where
+        T: Kernels<Real = X>,
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        // SAFETY: the caller vouches for the instruction set, and for the memory of so many columns of
+        // A and rows of B.
+        unsafe {
+            let mut acc = [[[V::zero(); MV]; P]; NC];
+            let mut left = count;
+            if R::PACKED {
+                // C is wanted only after the sum, and is rarely in the first cache by then. One column
+                // at a time: a CPU waits for few lines at once, and those of A and B are among them.
+                let some = count / (2 * NC);
+                let mut column: *const X = c.cast();
+                for _ in 0..NC {
+                    for i in 0..MV {
+                        V::prefetch(column.wrapping_add(i * V::LANES));
+                    }
+                    column = column.wrapping_offset(ld.wrapping_mul(P as isize));
+                    self.add::<V, R, MV, P, NC>(some, rows, &mut acc, 0..NC);
+                }
+                left -= some * NC;
+            }
+            self.add::<V, R, MV, P, NC>(left, rows, &mut acc, 0..NC);
+            acc
+        }
+    }
+
+    /// Adds the next `count` products to the sums of some columns.
     ///
     /// # Safety
     /// As for [`Micro`]: so many columns of A and rows of B are left.
@@ -313,6 +380,7 @@ impl<X: Scalar> Walk<X> {
         count: usize,
         rows: &Rows<V>,
         acc: &mut [[[V; MV]; P]; NC],
+        columns: Range<usize>,
     ) where
         V: Vector<Real = X>,
         R: Reading,
@@ -330,15 +398,15 @@ impl<X: Scalar> Walk<X> {
                     column[i] =
                         if R::FULL || MV > 1 { V::load(at) } else { V::load_masked(at, rows.mask) };
                 }
-                if R::PACKED {
+                if R::PACKED && columns.start == 0 {
                     V::prefetch_far(b[0].wrapping_byte_add(*ahead));
                 }
-                if R::AHEAD {
+                if R::AHEAD && columns.start == 0 {
                     for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
                         V::prefetch_far(a.wrapping_byte_add(*ahead + i * size_of::<V>()));
                     }
                 }
-                for j in 0..NC {
+                for j in columns.clone() {
                     for p in 0..P {
                         let from = b[j / group].wrapping_offset((j % group) as isize * *b_cs);
                         let s = V::splat(*from.add(p));
@@ -376,17 +444,18 @@ const GROUP: usize = 4;
 /// As many as the widest tile of any family wants.
 const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
 
-/// `C ← α·acc + β·C`.
+/// `C ← α·acc + β·C` for some columns.
 ///
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
 unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
-    acc: [[[V; MV]; P]; NC],
+    acc: &[[[V; MV]; P]; NC],
     scaling: &Scaling<T>,
     c: *mut T,
     ld: isize,
     rows: &Rows<V>,
+    columns: Range<usize>,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
@@ -398,14 +467,14 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
         // memory.
         let mut sums = [[V::zero(); MV]; NC];
         let signs = Signs::<V>::new(scaling.conj_a, scaling.conj_b);
-        for j in 0..NC {
+        for j in columns.clone() {
             for i in 0..MV {
                 let sum = acc[j][0][i];
                 sums[j][i] = if P == 2 { combine(sum, acc[j][P - 1][i], &signs) } else { sum };
             }
         }
         if scaling.alpha != T::ONE {
-            for j in 0..NC {
+            for j in columns.clone() {
                 for i in 0..MV {
                     sums[j][i] = product::<T, V>(sums[j][i], scaling.alpha);
                 }
@@ -413,9 +482,9 @@ unsafe fn finish<T, V, const MV: usize, const P: usize, const NC: usize>(
         }
         // Accesses to some lanes take longer, even if these are all.
         if rows.is_whole {
-            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, rows, true);
+            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, rows, true, columns);
         } else {
-            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, rows, false);
+            put::<T, V, MV, NC>(sums, scaling.beta, c, ld, rows, false, columns);
         }
     }
 }
@@ -432,6 +501,7 @@ unsafe fn put<T, V, const MV: usize, const NC: usize>(
     ld: isize,
     rows: &Rows<V>,
     is_whole: bool,
+    columns: Range<usize>,
 ) where
     T: Kernels,
     V: Vector<Real = T::Real>,
@@ -447,7 +517,7 @@ unsafe fn put<T, V, const MV: usize, const NC: usize>(
     // columns of C, which are read only where β ≠ 0, and all before the first is written.
     unsafe {
         if beta != T::ZERO {
-            for j in 0..NC {
+            for j in columns.clone() {
                 for i in 0..MV {
                     let at = column(j).add(rows.above::<MV>(i));
                     let old = if is_whole { V::load(at) } else { V::load_masked(at, rows.mask) };
@@ -455,7 +525,7 @@ unsafe fn put<T, V, const MV: usize, const NC: usize>(
                 }
             }
         }
-        for j in 0..NC {
+        for j in columns.clone() {
             for i in 0..MV {
                 let at = column(j).add(rows.above::<MV>(i));
                 if is_whole { sums[j][i].store(at) } else { sums[j][i].store_masked(at, rows.mask) }
