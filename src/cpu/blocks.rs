@@ -7,7 +7,8 @@
 
 use super::blocking;
 use super::caches::{self, Core, Machine};
-use super::kernel::micro::{Operands, Scaling};
+use super::kernel::micro::Scaling;
+use super::kernel::sum::Operands;
 use super::kernel::{Kernels, MicroKernel, Sizes};
 use super::pack::{self, Pack};
 use super::scratch::Scratch;

@@ -6,7 +6,8 @@
 //! turn the sums instead.
 
 use super::blocking;
-use super::kernel::micro::{Operands, Scaling};
+use super::kernel::micro::Scaling;
+use super::kernel::sum::Operands;
 use super::kernel::{Kernels, MicroKernel};
 use super::scratch::Scratch;
 use super::tile::{self, Place};

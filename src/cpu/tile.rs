@@ -4,7 +4,8 @@
 //! The copy is all that is special about such a tile: the arithmetic is the kernel's in both
 //! cases, so that an entry of C has the same bits wherever it lies.
 
-use super::kernel::micro::{Micro, Operands, Scaling};
+use super::kernel::micro::{Micro, Scaling};
+use super::kernel::sum::Operands;
 use crate::scalar::Scalar;
 use std::mem::MaybeUninit;
 

@@ -7,7 +7,8 @@
 
 use super::avx2::{Avx2, fold_4, fold_8};
 use super::dot::{self, Lines, Sums};
-use super::micro::{self, Operands, Reading, Scaling};
+use super::micro::{self, Scaling};
+use super::sum::{Operands, Reading};
 use super::vector::{Square, Vector};
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;

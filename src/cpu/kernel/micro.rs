@@ -23,35 +23,12 @@
 //! vector it begins higher up, in the one before it, and a single vector is masked.
 
 use super::Kernels;
+use super::sum::{GROUP, InPlace, MAX_GROUPS, Operands, Reading, Rows, Walk};
 use super::vector::{Square, Vector};
 use crate::cpu::apart::apart;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
 use std::ops::Range;
-
-/// The factors of one product: `rows` × k of A, k × NC of B.
-///
-/// No neighbours here are neighbours in a view, nor in a [`Scaling`]: compilers like to copy two
-/// neighbours at once, and a load of what two stores have just written has to wait until both are in
-/// the cache, behind all that is still being computed.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Operands<T> {
-    /// First element of A; rows are contiguous.
-    pub a: *const T,
-    /// Elements from one row of B to the next.
-    pub b_rs: isize,
-    /// Length of the sum.
-    pub k: usize,
-    /// First element of B.
-    pub b: *const T,
-    /// Rows of A that exist; others are not read.
-    pub rows: usize,
-    /// Elements from one column of B to the next.
-    pub b_cs: isize,
-    /// Elements from one column of A to the next.
-    pub a_cs: isize,
-}
 
 /// What becomes of the product, but for the place it goes to.
 ///
@@ -88,35 +65,6 @@ impl<T: Copy> Scaling<T> {
 /// and the strides are ignored.
 pub(crate) type Micro<T> = unsafe fn(&Operands<T>, &Scaling<T>, *mut T, isize);
 
-/// How a micro-kernel reads its operands.
-pub(crate) trait Reading {
-    /// From packed panels, whose strides are known when this compiles.
-    const PACKED: bool = false;
-    /// No row is missing from the tile.
-    const FULL: bool = false;
-    /// A is far away: its rows after the tile are asked for.
-    const AHEAD: bool = false;
-}
-
-/// From full packed panels.
-pub(crate) struct Panels;
-impl Reading for Panels {
-    const PACKED: bool = true;
-    const FULL: bool = true;
-}
-
-/// From where they lie, rows missing or not.
-pub(crate) struct InPlace;
-impl Reading for InPlace {}
-
-/// From where they lie, for tile under tile of a matrix that is not in the first caches. Columns of
-/// A are often pages apart: the CPU's own prefetchers see a few lines of each and learn nothing.
-pub(crate) struct Streams;
-impl Reading for Streams {
-    const FULL: bool = true;
-    const AHEAD: bool = true;
-}
-
 /// The body of every micro-kernel: MV vectors of rows, NC columns, P parts of a number (1 real,
 /// 2 complex).
 ///
@@ -134,7 +82,7 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     R: Reading,
 {
     const { assert!(P == if T::COMPLEX { 2 } else { 1 }) };
-    // SAFETY: the caller's promises are those of both functions.
+    // SAFETY: the caller's promises are those of all functions.
     unsafe {
         let rows = Rows::new::<R, MV>(x.rows * P);
         let last = if bursts::<V>(MV, NC) > 1 { x.k.min(LAST) } else { 0 };
@@ -245,204 +193,6 @@ pub(crate) unsafe fn turned<T, V, const L: usize, const NC: usize>(
         }
     }
 }
-
-/// Where the vectors of a column of A or C are.
-struct Rows<V: Vector> {
-    /// Numbers above the last vector. Where rows are missing from it, it begins higher up and has some
-    /// of the rows of the one before it, too: these are computed twice, and written twice with the same
-    /// bits. Accesses to some lanes take longer.
-    above_last: usize,
-    /// The rows that exist of a single vector.
-    mask: V::Mask,
-    /// Whether these are all.
-    is_whole: bool,
-}
-
-impl<V: Vector> Rows<V> {
-    /// So many real numbers in MV vectors.
-    ///
-    /// # Safety
-    /// The CPU has the instruction set of `V`.
-    #[inline(always)]
-    unsafe fn new<R: Reading, const MV: usize>(numbers: usize) -> Self {
-        let numbers = if R::FULL { MV * V::LANES } else { numbers };
-        let in_last = if MV == 1 { numbers } else { V::LANES };
-        Rows {
-            above_last: numbers - in_last,
-            // SAFETY: the caller's promise.
-            mask: unsafe { V::mask(in_last) },
-            is_whole: in_last == V::LANES,
-        }
-    }
-
-    /// Numbers above vector `i` of `MV`.
-    #[inline(always)]
-    fn above<const MV: usize>(&self, i: usize) -> usize {
-        if i + 1 < MV { i * V::LANES } else { self.above_last }
-    }
-}
-
-/// The way along the sum.
-#[derive(Clone, Copy)]
-struct Walk<X> {
-    /// The column of A that is next.
-    a: *const X,
-    /// The row of B that is next: its first column, and every further [`GROUP`]'s.
-    b: [*const X; MAX_GROUPS],
-    a_cs: isize,
-    b_rs: isize,
-    b_cs: isize,
-    /// How far away lies what is asked for ahead of time, in bytes: from a packed B the next panel,
-    /// which comes from L3, and from an A in place the rows below the tile.
-    ahead: usize,
-}
-
-impl<X: Scalar> Walk<X> {
-    /// The whole way. Reads nothing.
-    #[inline(always)]
-    fn new<T, V, R, const MV: usize, const NC: usize>(x: &Operands<T>) -> Self
-    where
-        T: Kernels<Real = X>,
-        V: Vector<Real = X>,
-        R: Reading,
-    {
-        let parts = if T::COMPLEX { 2 } else { 1 };
-        // Wrapping, because the stride of a single row or column means nothing and may be anything.
-        let (a_cs, b_rs, b_cs) = if R::PACKED {
-            ((MV * V::LANES) as isize, NC as isize * parts, parts)
-        } else {
-            (x.a_cs.wrapping_mul(parts), x.b_rs.wrapping_mul(parts), x.b_cs.wrapping_mul(parts))
-        };
-        // One pointer for all columns, or one for every GROUP of them. Going from column to column
-        // would take longer than to multiply where there are few rows.
-        let group = if R::PACKED { NC } else { GROUP };
-        let mut b: [*const X; MAX_GROUPS] = [x.b.cast(); MAX_GROUPS];
-        for g in 1..NC.div_ceil(group) {
-            b[g] = apart(b[0].wrapping_offset((g * group) as isize * b_cs));
-        }
-        let ahead = if R::PACKED {
-            x.k * NC * size_of::<T>()
-        } else {
-            LINE_BYTES * (LINES_AHEAD / x.k.max(1)).clamp(FEWEST_AHEAD, MOST_AHEAD)
-        };
-        Walk { a: x.a.cast(), b, a_cs, b_rs, b_cs, ahead }
-    }
-
-    /// The sums of the next `count` products: `acc[j][p]` is that of A with part `p` of column `j` of
-    /// B. Where A and B are packed it asks for C meanwhile, and for the next panel of B.
-    ///
-    /// # Safety
-    /// As for [`Micro`]: so many columns of A and rows of B are left.
-    #[inline(always)]
-    unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
-        &mut self,
-        count: usize,
-        c: *const T,
-        ld: isize,
-        rows: &Rows<V>,
-    ) -> [[[V; MV]; P]; NC]
-    where
-        T: Kernels<Real = X>,
-        V: Vector<Real = X>,
-        R: Reading,
-    {
-        // SAFETY: the caller vouches for the instruction set, and for the memory of so many columns of
-        // A and rows of B.
-        unsafe {
-            let mut acc = [[[V::zero(); MV]; P]; NC];
-            let mut left = count;
-            if R::PACKED {
-                // C is wanted only after the sum, and is rarely in the first cache by then. One column
-                // at a time: a CPU waits for few lines at once, and those of A and B are among them.
-                let some = count / (2 * NC);
-                let mut column: *const X = c.cast();
-                for _ in 0..NC {
-                    for i in 0..MV {
-                        V::prefetch(column.wrapping_add(i * V::LANES));
-                    }
-                    column = column.wrapping_offset(ld.wrapping_mul(P as isize));
-                    self.add::<V, R, MV, P, NC>(some, rows, &mut acc, 0..NC);
-                }
-                left -= some * NC;
-            }
-            self.add::<V, R, MV, P, NC>(left, rows, &mut acc, 0..NC);
-            acc
-        }
-    }
-
-    /// Adds the next `count` products to the sums of some columns.
-    ///
-    /// # Safety
-    /// As for [`Micro`]: so many columns of A and rows of B are left.
-    #[inline(always)]
-    unsafe fn add<V, R, const MV: usize, const P: usize, const NC: usize>(
-        &mut self,
-        count: usize,
-        rows: &Rows<V>,
-        acc: &mut [[[V; MV]; P]; NC],
-        columns: Range<usize>,
-    ) where
-        V: Vector<Real = X>,
-        R: Reading,
-    {
-        let group = if R::PACKED { NC } else { GROUP };
-        let Walk { a, b, a_cs, b_rs, b_cs, ahead } = self;
-        // SAFETY: the caller vouches for the instruction set, and for the memory that `a` and `b`
-        // walk along. They step by wrapping arithmetic, for the step behind the last one may leave
-        // the matrix. Of A only rows that exist are read.
-        unsafe {
-            for _ in 0..count {
-                let mut column = [V::zero(); MV];
-                for i in 0..MV {
-                    let at = a.add(rows.above::<MV>(i));
-                    column[i] =
-                        if R::FULL || MV > 1 { V::load(at) } else { V::load_masked(at, rows.mask) };
-                }
-                if R::PACKED && columns.start == 0 {
-                    V::prefetch_far(b[0].wrapping_byte_add(*ahead));
-                }
-                if R::AHEAD && columns.start == 0 {
-                    for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
-                        V::prefetch_far(a.wrapping_byte_add(*ahead + i * size_of::<V>()));
-                    }
-                }
-                for j in columns.clone() {
-                    for p in 0..P {
-                        let from = b[j / group].wrapping_offset((j % group) as isize * *b_cs);
-                        let s = V::splat(*from.add(p));
-                        for i in 0..MV {
-                            acc[j][p][i] = column[i].mul_add(s, acc[j][p][i]);
-                        }
-                    }
-                }
-                *a = a.wrapping_offset(*a_cs);
-                for g in 0..NC.div_ceil(group) {
-                    b[g] = b[g].wrapping_offset(*b_rs);
-                    if !R::PACKED {
-                        b[g] = apart(b[g]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A line of the cache.
-const LINE_BYTES: usize = 64;
-
-/// How many lines of A are asked for before they are wanted, in all of its k columns together...
-const LINES_AHEAD: usize = 256;
-
-/// ... and in a single column: a few tiles, and less than a page.
-const FEWEST_AHEAD: usize = 8;
-const MOST_AHEAD: usize = 32;
-
-/// Columns of B to a pointer: an address may hold the stride once, twice and, with a register for
-/// it, three times.
-const GROUP: usize = 4;
-
-/// As many as the widest tile of any family wants.
-const MAX_GROUPS: usize = super::MAX_COLUMNS / GROUP;
 
 /// `C ← α·acc + β·C` for some columns.
 ///

@@ -9,8 +9,9 @@ use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
 use dot::{Dot, Lines, Sums};
-use micro::{InPlace, Micro, Operands, Panels, Reading, Scaling, Streams};
+use micro::{Micro, Scaling};
 use num_complex::Complex;
+use sum::{InPlace, Operands, Panels, Reading, Streams};
 use vector::Vector;
 
 #[cfg(target_arch = "x86_64")]
@@ -22,6 +23,7 @@ pub(crate) mod micro;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub(crate) mod sum;
 mod vector;
 
 /// All kernel families of this build, best first; the last one always runs.

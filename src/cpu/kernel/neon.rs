@@ -5,7 +5,8 @@
 //! the more there are, the fewer loads each FMA needs.
 
 use super::dot::{self, Lines, Sums};
-use super::micro::{self, Operands, Reading, Scaling};
+use super::micro::{self, Scaling};
+use super::sum::{Operands, Reading};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;

@@ -5,7 +5,8 @@
 //! product, for it cannot fuse. The longest numbers take 4 × 1: all tiles have at least four rows.
 
 use super::dot::{self, Lines, Sums};
-use super::micro::{self, Operands, Reading, Scaling};
+use super::micro::{self, Scaling};
+use super::sum::{Operands, Reading};
 use super::vector::Vector;
 use super::{Family, Isa, Kernels, MicroKernel};
 use crate::cpu::blocking;
