@@ -85,7 +85,7 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     // SAFETY: the caller's promises are those of all functions.
     unsafe {
         let rows = Rows::new::<R, MV>(x.rows * P);
-        let last = if bursts::<V>(MV, NC) > 1 { x.k.min(LAST) } else { 0 };
+        let last = if bursts::<V, R>(MV, NC) > 1 { x.k.min(LAST) } else { 0 };
         let mut walk = Walk::new::<T, V, R, MV, NC>(x);
         let mut acc = walk.accumulate::<T, V, R, MV, P, NC>(x.k - last, c, ld, &rows);
         burst::<T, V, R, MV, P, NC, 0>(&walk, last, &mut acc, scaling, c, ld, &rows);
@@ -105,9 +105,9 @@ const LAST: usize = 4;
 /// Most bursts of a tile.
 const MOST_BURSTS: usize = 3;
 
-/// In how many bursts a tile is written.
-const fn bursts<V>(vectors: usize, columns: usize) -> usize {
-    (columns * vectors * size_of::<V>()).div_ceil(BURST_BYTES)
+/// In how many bursts a tile is written. Where A is far away there are pauses enough.
+const fn bursts<V, R: Reading>(vectors: usize, columns: usize) -> usize {
+    if R::AHEAD { 1 } else { (columns * vectors * size_of::<V>()).div_ceil(BURST_BYTES) }
 }
 
 /// The last products of the columns of burst `N`, and what becomes of them.
@@ -128,8 +128,8 @@ unsafe fn burst<T, V, R, const MV: usize, const P: usize, const NC: usize, const
     V: Vector<Real = T::Real>,
     R: Reading,
 {
-    let count = const { bursts::<V>(MV, NC) };
-    const { assert!(N < MOST_BURSTS && bursts::<V>(MV, NC) <= MOST_BURSTS) };
+    let count = const { bursts::<V, R>(MV, NC) };
+    const { assert!(N < MOST_BURSTS && bursts::<V, R>(MV, NC) <= MOST_BURSTS) };
     let columns = NC.div_ceil(count);
     let (first, end) = (N * columns, NC.min((N + 1) * columns));
     if first < end {

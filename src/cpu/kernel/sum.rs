@@ -211,10 +211,11 @@ impl<X: Scalar> Walk<X> {
                     column[i] =
                         if R::FULL || MV > 1 { V::load(at) } else { V::load_masked(at, rows.mask) };
                 }
+                // Once, whoever else takes this step for other columns.
                 if R::PACKED && columns.start == 0 {
                     V::prefetch_far(b[0].wrapping_byte_add(*ahead));
                 }
-                if R::AHEAD && columns.start == 0 {
+                if R::AHEAD {
                     for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
                         V::prefetch_far(a.wrapping_byte_add(*ahead + i * size_of::<V>()));
                     }
