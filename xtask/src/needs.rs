@@ -40,6 +40,9 @@ impl Package {
     pub const PYTHON: Package =
         Package { name: "python3-venv", check: "python3 -c 'import ensurepip, venv'" };
 
+    /// What libraries written in Fortran need at run time.
+    pub const FORTRAN: Package =
+        Package { name: "libgfortran5", check: "test -e /usr/lib/*-linux-gnu/libgfortran.so.5" };
     /// The reference BLAS.
     pub const BLAS: Package =
         Package { name: "libblas3", check: "test -e /usr/lib/*-linux-gnu/blas/libblas.so.3" };

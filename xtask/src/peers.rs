@@ -1,7 +1,7 @@
 //! Other BLAS libraries for `npublas bench`, below the target folder: nothing that this task
 //! fetches becomes the BLAS of this machine.
 
-use crate::needs;
+use crate::needs::{self, Package};
 use crate::shell;
 use crate::tree::Tree;
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ const WHEELS: [Peer; 3] = [
     ("onednn", "onednn", "/libdnnl.so.3"),
 ];
 
-/// From Debian, taken apart and not installed.
+/// From Debian, taken apart and not installed; their runtime is.
 const DEBIAN: [Peer; 2] = [
     ("openblas-deb", "libopenblas0-pthread", "/openblas-pthread/libblas.so.3"),
     ("blis", "libblis4-pthread", "/blis-pthread/libblis.so.4"),
@@ -61,6 +61,7 @@ fn wheel(tree: &Tree, package: &str, end: &str) -> Result<PathBuf> {
 }
 
 fn debian(tree: &Tree, package: &str, end: &str) -> Result<PathBuf> {
+    needs::packages(&[Package::FORTRAN])?;
     let dir = tree.scratch(&format!("peer-{package}"), true)?;
     if let Ok(library) = find(&dir, end) {
         return Ok(library);
