@@ -57,7 +57,7 @@ impl Info {
     fn core(f: &mut fmt::Formatter<'_>, core: &Core, family: &Family) -> fmt::Result {
         let levels = core.caches;
         let l3 = levels.l3.map_or("none".to_owned(), |l3| l3.to_string());
-        writeln!(f, "  {:<24}{}", "core", core.name.unwrap_or("of unknown type"))?;
+        writeln!(f, "  {:<24}{}", "core", core.name().unwrap_or("of unknown type"))?;
         writeln!(f, "  {:<24}{}; {}; {l3} ({})", "L1; L2; L3", levels.l1, levels.l2, core.source)?;
         for (letter, blocks) in [
             (f32::LETTER, blocks::<f32>(family, core)),

@@ -181,7 +181,7 @@ mod tests {
         let cache = |kib| Cache { bytes: kib << 10, users: 8 };
         let l2 = Cache { users: 1, ..cache(l2_kib) };
         let caches = Levels { l1: Cache { users: 1, ..cache(32) }, l2, l3: l3_kib.map(cache) };
-        Core { name: None, caches, source: Source::Guess }
+        Core { of_type: None, caches, source: Source::Guess }
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
             let cache = Cache { bytes, users: 1 };
             for l3 in [None, Some(cache)] {
                 let caches = Levels { l1: cache, l2: cache, l3 };
-                let core = Core { name: None, caches, source: Source::Guess };
+                let core = Core { of_type: None, caches, source: Source::Guess };
                 let Sizes { mc, nc } = Sizes::new(&core, 3, 6144, (48, 8));
                 assert!(mc >= 48 && mc.is_multiple_of(48) && nc >= 8 && nc.is_multiple_of(8));
                 assert!((mc + nc) * 6144 <= MOST_BYTES && shared_bytes(&core) <= MOST_SHARED);

@@ -425,7 +425,7 @@ mod tests {
         let core = |l2_kib: usize, l3_kib: usize| {
             let cache = |kib| Cache { bytes: kib << 10, users: 1 };
             let caches = Levels { l1: cache(16), l2: cache(l2_kib), l3: Some(cache(l3_kib)) };
-            Core { name: None, caches, source: Source::Guess }
+            Core { of_type: None, caches, source: Source::Guess }
         };
         let cores = [core(64, 128), core(256, 512), core(1024, 32 << 10)];
         each_family(|kernel| {

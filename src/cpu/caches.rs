@@ -97,7 +97,7 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Core {
     /// Its type, where that is a known one.
-    pub name: Option<&'static str>,
+    pub of_type: Option<&'static CoreType>,
     /// Its caches.
     pub caches: Levels,
     /// Who said so.
@@ -113,10 +113,20 @@ const GUESS: Levels = Levels {
 
 impl Core {
     /// A core by its type and by what was read of its caches, as far as either is known.
-    fn new(of_type: Option<&CoreType>, read: Option<(Levels, Source)>) -> Core {
+    fn new(of_type: Option<&'static CoreType>, read: Option<(Levels, Source)>) -> Core {
         let by_type = of_type.map(|of_type| (of_type.caches, Source::Type));
         let (caches, source) = read.or(by_type).unwrap_or((GUESS, Source::Guess));
-        Core { name: of_type.map(|of_type| of_type.name), caches, source }
+        Core { of_type, caches, source }
+    }
+
+    /// What its maker calls it, where that is known.
+    pub fn name(&self) -> Option<&'static str> {
+        self.of_type.map(|of_type| of_type.name)
+    }
+
+    /// [`CoreType::has_near_l3`]; an unknown core has none.
+    pub(super) fn has_near_l3(&self) -> bool {
+        self.of_type.is_some_and(|of_type| of_type.has_near_l3)
     }
 }
 
@@ -169,6 +179,12 @@ impl Machine {
         let cpu = usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0);
         &self.cores[self.kinds.get(cpu).copied().unwrap_or(0)]
     }
+}
+
+/// [`CoreType::has_half_units`] of this machine's cores; an unknown core has none. Asks the CPU.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn have_half_units() -> bool {
+    cpuid::of_type(cpuid::ask).is_some_and(|of_type| of_type.has_half_units)
 }
 
 /// This machine once it is known. It stays what it is: not even a forked child needs to look again.
@@ -236,7 +252,7 @@ mod tests {
         let known = types::arm(0x411f_d050).unwrap();
         assert_eq!(Core::new(Some(known), Some(read)).source, Source::Sysfs);
         assert_eq!(Core::new(Some(known), None).caches, known.caches);
-        let unknown = Core { name: None, caches: GUESS, source: Source::Guess };
+        let unknown = Core { of_type: None, caches: GUESS, source: Source::Guess };
         assert_eq!(Core::new(None, None), unknown);
     }
 

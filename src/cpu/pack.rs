@@ -45,6 +45,13 @@ const fn side<T, I: Turn>() -> usize {
     if I::SIDE_BYTES > size_of::<T>() { I::SIDE_BYTES / size_of::<T>() } else { 1 }
 }
 
+/// A line of the cache.
+const LINE_BYTES: usize = 64;
+
+/// Indices of the sum for which all panels are packed before the next ones, where lines lie side by
+/// side: what is read then is long runs of memory, not a piece of every page for each panel.
+const NEIGHBOURS: usize = 8;
+
 /// Packs any number of lines into panels of `width`, one after another, with the function for one;
 /// otherwise as [`Pack`].
 ///
@@ -57,12 +64,17 @@ pub(super) unsafe fn panels<T>(
     (lines, k): (usize, usize),
     dst: *mut T,
 ) {
-    for first in (0..lines).step_by(width) {
-        // SAFETY: the caller vouches for every line below `lines`, and for panels of width·k
-        // elements one after another.
-        unsafe {
-            let src = src.offset(first as isize * across);
-            pack(src, across, along, width.min(lines - first), k, dst.add(first * k));
+    let is_wide = width * size_of::<T>() > LINE_BYTES;
+    let step = if across == 1 && is_wide { NEIGHBOURS } else { k.max(1) };
+    for l in (0..k).step_by(step) {
+        for first in (0..lines).step_by(width) {
+            // SAFETY: the caller vouches for every line below `lines`, and for panels of width·k
+            // elements one after another.
+            unsafe {
+                let src = src.offset(first as isize * across + l as isize * along);
+                let dst = dst.add(first * k + l * width);
+                pack(src, across, along, width.min(lines - first), step.min(k - l), dst);
+            }
         }
     }
 }

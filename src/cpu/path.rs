@@ -4,7 +4,7 @@
 //! for a whole product, so that sharing the product between threads does not show.
 
 use super::kernel::{Blocking, Kernels, MicroKernel};
-use super::{blocking, blocks, dots, small};
+use super::{blocking, blocks, caches, dots, small};
 use crate::mat::MatRef;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
@@ -117,7 +117,7 @@ impl Path {
             let parts = if T::COMPLEX { 2 } else { 1 };
             let is_long = |&(cols, far): &(usize, usize)| n * parts <= cols && bytes > far;
             let in_streams = STREAM_BYTES.iter().any(is_long);
-            return Path::Stream(if in_streams { STREAMS } else { kernel.blocking.kc });
+            return Path::Stream(if in_streams { STREAMS } else { kernel.blocking.step(k) });
         }
         let is_large = m > few_rows && m.max(n) > in_place && elements.saturating_mul(n) > SMALL;
         if m.min(n) > FEW_LINES && is_large {
@@ -140,6 +140,10 @@ impl Path {
     pub(super) fn run<T: Kernels>(self, kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
         match self {
             Path::Small(depth) => small::gemm(kernel, p, depth),
+            // In the same steps.
+            Path::Stream(_) if small::is_conflicting(p) && !caches::here().core().has_near_l3() => {
+                blocks::gemm(kernel, p);
+            }
             Path::Stream(depth) => small::stream(kernel, p, depth),
             Path::Blocks => blocks::gemm(kernel, p),
             Path::Dots { depth, is_column, is_far } => {

@@ -28,6 +28,9 @@ const ALIASED_BYTES: usize = 2048;
 /// Columns of C beyond which such a panel of A is read often enough to be packed.
 const ALIASED_COLS: usize = 16;
 
+/// Bytes of B, as long as a step of the sum, that stay in the second cache while all rows of A pass.
+const B_BYTES: usize = 256 << 10;
+
 /// Longest side of a tiny product.
 const TINY: usize = 32;
 
@@ -213,12 +216,40 @@ unsafe fn two_rows<T: Kernels>(
 /// small ones are fast.
 #[inline]
 pub(super) fn gemm<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
+    let column = depth.min(p.k()).saturating_mul(size_of::<T>());
+    if p.m() > kernel.mr && column.saturating_mul(p.n()) > B_BYTES {
+        by_columns(kernel, p, depth, (B_BYTES / column).max(kernel.nr));
+    } else {
+        at_once(kernel, p, depth);
+    }
+}
+
+/// [`gemm`] by at most so many columns at a time.
+#[inline(never)]
+fn by_columns<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize, most: usize) {
+    let (m, n) = (p.m(), p.n());
+    let most = blocking::even(n, most).next_multiple_of(kernel.nr);
+    for j in (0..n).step_by(most) {
+        at_once(kernel, &mut p.part(0, j, m, most.min(n - j)), depth);
+    }
+}
+
+/// [`gemm`] of a B that the second cache holds.
+#[inline(always)]
+fn at_once<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling::of(p);
-    if p.a.has_contiguous_rows() && !(p.n() > ALIASED_COLS && are_aliased(&p.a)) {
+    if p.a.has_contiguous_rows() && !is_conflicting(p) {
         unpacked(kernel, p, scaling, depth, false);
     } else {
         packed(kernel, p, scaling, depth);
     }
+}
+
+/// Whether A is better packed even though its rows are contiguous: its columns push each other out of the
+/// caches, and are wanted often enough.
+#[inline(always)]
+pub(super) fn is_conflicting<T>(p: &Gemm<'_, T>) -> bool {
+    p.c.cols() > ALIASED_COLS && are_aliased(&p.a)
 }
 
 /// Whether the columns share their places in the first cache.

@@ -27,21 +27,25 @@ const TOPOLOGY_EXTENSIONS: u32 = 1 << 22;
 /// Most caches of a core.
 const MOST: u32 = 8;
 
+/// The type of the core, as far as `ask` tells.
+pub(super) fn of_type(ask: impl Fn(u32, u32) -> CpuidResult) -> Option<&'static CoreType> {
+    let signature = ask(1, 0).eax;
+    let (family, model) = (signature >> 8 & 0xf, signature >> 4 & 0xf);
+    let family = if family == 0xf { family + (signature >> 20 & 0xff) } else { family };
+    types::x86(family, model | (signature >> 16 & 0xf) << 4)
+}
+
 /// The type of the core and its caches, as far as `ask` tells.
 pub(super) fn read(
     ask: impl Fn(u32, u32) -> CpuidResult,
 ) -> (Option<&'static CoreType>, Option<Levels>) {
     let last = ask(0, 0).eax;
-    let signature = ask(1, 0).eax;
-    let (family, model) = (signature >> 8 & 0xf, signature >> 4 & 0xf);
-    let family = if family == 0xf { family + (signature >> 20 & 0xff) } else { family };
-    let model = model | (signature >> 16 & 0xf) << 4;
     let is_amds =
         ask(EXTENDED, 0).eax >= AMD_CACHES && ask(EXTENDED + 1, 0).ecx & TOPOLOGY_EXTENSIONS != 0;
     let leaf =
         if is_amds { Some(AMD_CACHES) } else { (last >= INTEL_CACHES).then_some(INTEL_CACHES) };
     let levels = leaf.and_then(|leaf| Levels::plausible(caches(|subleaf| ask(leaf, subleaf))));
-    (types::x86(family, model), levels)
+    (of_type(ask), levels)
 }
 
 /// The caches of each level that hold data.

@@ -130,7 +130,7 @@ mod tests {
         let rk3588 = machine_of("0-7", &[A55, A55, OFFLINE, A55, A76, A76, A76, A76]);
         assert_eq!(rk3588.kinds, [0, 0, 0, 0, 1, 1, 1, 1]);
         let [small, large] = rk3588.cores() else { panic!("{:?}", rk3588.cores()) };
-        assert_eq!((small.name, large.name), (Some("Cortex-A55"), Some("Cortex-A76")));
+        assert_eq!((small.name(), large.name()), (Some("Cortex-A55"), Some("Cortex-A76")));
         let l3 = Some(cache(3072, 8));
         assert_eq!(small.caches, Levels { l1: cache(32, 1), l2: cache(128, 1), l3 });
         assert_eq!(large.caches, Levels { l1: cache(64, 1), l2: cache(512, 1), l3 });
@@ -150,7 +150,7 @@ mod tests {
         };
         let machine = machine_of("0-3", &[cpu(), cpu(), cpu(), cpu()]);
         let caches = Levels { l1: cache(32, 1), l2: cache(1024, 4), l3: None };
-        assert_eq!(machine.cores(), [Core { name: None, caches, source: Source::Sysfs }]);
+        assert_eq!(machine.cores(), [Core { of_type: None, caches, source: Source::Sysfs }]);
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         for caches in [without_sizes, nonsense, &[]] {
             let machine = machine_of("0", &[Cpu { caches, ..A76 }]);
             let [core] = machine.cores() else { panic!("{machine:?}") };
-            assert_eq!((core.name, core.source), (Some("Cortex-A76"), Source::Type));
+            assert_eq!((core.name(), core.source), (Some("Cortex-A76"), Source::Type));
             assert_eq!(core.caches.l2, cache(512, 1));
         }
         assert_eq!(machine_of("", &[]).cores()[0].source, Source::Guess);

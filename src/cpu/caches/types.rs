@@ -1,4 +1,4 @@
-//! Types of cores, and the caches that they have where nobody tells.
+//! Types of cores: what they have that nobody tells, and the caches where nobody tells these.
 //!
 //! From the makers' manuals: *Intel 64 and IA-32 Architectures Optimization Reference Manual*, AMD's
 //! *Software Optimization Guide* of each family, Arm's *Technical Reference Manual* of each core, of
@@ -7,12 +7,17 @@
 use super::{Cache, Levels};
 
 /// A type of core.
-#[derive(Debug)]
-pub(super) struct CoreType {
+#[derive(Debug, PartialEq, Eq)]
+pub struct CoreType {
     /// As its maker calls it.
     pub name: &'static str,
     /// The caches of an ordinary one.
     pub caches: Levels,
+    /// Whether its L3 is so near that what does not stay in L2 may as well be read from there each
+    /// time: one for a few cores, not one for all cores of a server.
+    pub has_near_l3: bool,
+    /// Whether it has vectors of 512 bits and multiplies half ones twice as fast.
+    pub has_half_units: bool,
 }
 
 /// A cache of `kib` KiB for `users` CPUs.
@@ -21,7 +26,13 @@ const fn cache(kib: usize, users: usize) -> Cache {
 }
 
 const fn core(name: &'static str, l1: Cache, l2: Cache, l3: Cache) -> CoreType {
-    CoreType { name, caches: Levels { l1, l2, l3: Some(l3) } }
+    let caches = Levels { l1, l2, l3: Some(l3) };
+    CoreType { name, caches, has_near_l3: false, has_half_units: false }
+}
+
+/// One of AMD's Zen.
+const fn zen(name: &'static str, l1: Cache, l2: Cache, l3: Cache) -> CoreType {
+    CoreType { has_near_l3: true, ..core(name, l1, l2, l3) }
 }
 
 /// The type of an x86-64 core, by family and model as CPUID's leaf 1 has them, extensions included.
@@ -29,12 +40,19 @@ const fn core(name: &'static str, l1: Cache, l2: Cache, l3: Cache) -> CoreType {
 pub(super) fn x86(family: u32, model: u32) -> Option<&'static CoreType> {
     static SKYLAKE_SP: CoreType =
         core("Skylake-SP", cache(32, 2), cache(1024, 2), cache(22528, 32));
-    static ZEN2: CoreType = core("Zen 2", cache(32, 2), cache(512, 2), cache(16384, 8));
-    static ZEN3: CoreType = core("Zen 3", cache(32, 2), cache(512, 2), cache(32768, 16));
-    static ZEN4: CoreType = core("Zen 4", cache(32, 2), cache(1024, 2), cache(32768, 16));
-    static ZEN5: CoreType = core("Zen 5", cache(48, 2), cache(1024, 2), cache(32768, 16));
+    static GOLDEN_COVE: CoreType =
+        core("Golden Cove", cache(48, 2), cache(2048, 2), cache(107_520, 112));
+    static ZEN2: CoreType = zen("Zen 2", cache(32, 2), cache(512, 2), cache(16384, 8));
+    static ZEN3: CoreType = zen("Zen 3", cache(32, 2), cache(512, 2), cache(32768, 16));
+    static ZEN4: CoreType = CoreType {
+        has_half_units: true,
+        ..zen("Zen 4", cache(32, 2), cache(1024, 2), cache(32768, 16))
+    };
+    static ZEN5: CoreType = zen("Zen 5", cache(48, 2), cache(1024, 2), cache(32768, 16));
     match (family, model) {
         (0x6, 0x55) => Some(&SKYLAKE_SP),
+        // Sapphire Rapids and Emerald Rapids.
+        (0x6, 0x8f | 0xcf) => Some(&GOLDEN_COVE),
         (0x17, 0x30..) => Some(&ZEN2),
         (0x19, 0x10..=0x1f | 0x60..=0x7f | 0xa0..=0xaf) => Some(&ZEN4),
         (0x19, _) => Some(&ZEN3),

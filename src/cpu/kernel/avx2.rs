@@ -18,6 +18,7 @@ use std::arch::x86_64::*;
 pub(super) static FAMILY: Family = Family {
     name: "avx2",
     is_available,
+    is_best: || true,
     s: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 1, 6, 16, 4, 3>(blocking::AVX2.s),
     d: MicroKernel::new::<Avx2, F64x4, F64x4, 2, 1, 6, 8, 4, 3>(blocking::AVX2.d),
     c: MicroKernel::new::<Avx2, F32x8, F32x8, 2, 2, 3, 8, 2, 2>(blocking::AVX2.c),

@@ -2,8 +2,8 @@
 //!
 //! Tiles of 3 vectors × 8 columns: 24 accumulators, three registers for A, and B as broadcasts
 //! that the FMAs read from memory. Eleven loads for 24 FMAs keep both load ports below their
-//! limit. Edges of at most half a vector take half vectors, of which some CPUs multiply twice as
-//! many.
+//! limit. Tiles of at most half a vector of rows take half vectors. Some CPUs multiply twice as many of
+//! these: there they take the last rows of higher tiles too.
 
 use super::avx2::{Avx2, fold_4, fold_8};
 use super::dot::{self, Lines, Sums};
@@ -11,31 +11,50 @@ use super::micro::{self, Scaling};
 use super::sum::{Operands, Reading};
 use super::vector::{Square, Vector};
 use super::{Family, Isa, Kernels, MicroKernel};
-use crate::cpu::blocking;
 use crate::cpu::pack::{self, Turn};
-use crate::scalar::Scalar;
+use crate::cpu::{blocking, caches};
+use crate::scalar::{Scalar, c32, c64};
 use std::arch::x86_64::*;
 
-/// The family.
-pub(super) static FAMILY: Family = Family {
+/// The family for CPUs whose units are half as wide.
+pub(super) static HALVES: Family = Family {
+    name: "avx512-halves",
+    is_available,
+    is_best: caches::have_half_units,
+    s: S,
+    d: D,
+    c: C,
+    z: Z,
+};
+
+/// The family for others.
+pub(super) static WHOLE: Family = Family {
     name: "avx512",
     is_available,
-    s: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 1, 8, 48, 6, 4>(blocking::AVX512.s),
-    d: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24, 6, 4>(blocking::AVX512.d).with_turned(
-        &[
-            turned::<1>,
-            turned::<2>,
-            turned::<3>,
-            turned::<4>,
-            turned::<5>,
-            turned::<6>,
-            turned::<7>,
-            turned::<8>,
-        ],
-    ),
-    c: MicroKernel::new::<Avx512, F32x16, F32x8, 3, 2, 4, 24, 4, 3>(blocking::AVX512.c),
-    z: MicroKernel::new::<Avx512, F64x8, F64x4, 3, 2, 4, 12, 4, 3>(blocking::AVX512.z),
+    is_best: || true,
+    s: S.with_whole_edges(),
+    d: D.with_whole_edges(),
+    c: C.with_whole_edges(),
+    z: Z.with_whole_edges(),
 };
+
+const S: MicroKernel<f32> =
+    MicroKernel::new::<Avx512, F32x16, F32x8, 3, 1, 8, 48, 6, 4>(blocking::AVX512.s);
+const D: MicroKernel<f64> =
+    MicroKernel::new::<Avx512, F64x8, F64x4, 3, 1, 8, 24, 6, 4>(blocking::AVX512.d).with_turned(&[
+        turned::<1>,
+        turned::<2>,
+        turned::<3>,
+        turned::<4>,
+        turned::<5>,
+        turned::<6>,
+        turned::<7>,
+        turned::<8>,
+    ]);
+const C: MicroKernel<c32> =
+    MicroKernel::new::<Avx512, F32x16, F32x8, 3, 2, 4, 24, 4, 3>(blocking::AVX512.c);
+const Z: MicroKernel<c64> =
+    MicroKernel::new::<Avx512, F64x8, F64x4, 3, 2, 4, 12, 4, 3>(blocking::AVX512.z);
 
 /// Whether this CPU has the foundation of AVX-512, for shorter vectors too, and the system saves its
 /// registers. The standard library asks the CPU once and remembers.

@@ -29,7 +29,9 @@ mod vector;
 /// All kernel families of this build, best first; the last one always runs.
 static FAMILIES: &[&Family] = &[
     #[cfg(target_arch = "x86_64")]
-    &avx512::FAMILY,
+    &avx512::HALVES,
+    #[cfg(target_arch = "x86_64")]
+    &avx512::WHOLE,
     #[cfg(target_arch = "x86_64")]
     &avx2::FAMILY,
     #[cfg(target_arch = "aarch64")]
@@ -53,6 +55,8 @@ pub const NAMES: &[&str] = &{
 pub struct Family {
     name: &'static str,
     is_available: fn() -> bool,
+    /// Whether no family behind it in the list is faster here.
+    is_best: fn() -> bool,
     s: MicroKernel<f32>,
     d: MicroKernel<f64>,
     c: MicroKernel<c32>,
@@ -95,8 +99,8 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 /// [`NAMES`]. An unknown limit limits nothing.
 pub fn chosen(limit: Option<&str>) -> Available {
     let first = limit.and_then(|limit| NAMES.iter().position(|&name| name == limit)).unwrap_or(0);
-    let available = FAMILIES[first..].iter().find_map(|family| family.available());
-    available.unwrap_or(Available(&portable::FAMILY))
+    let mut fast = FAMILIES[first..].iter().filter(|family| (family.is_best)());
+    fast.find_map(|family| family.available()).unwrap_or(Available(&portable::FAMILY))
 }
 
 /// An element type that has micro-kernels.
@@ -349,6 +353,16 @@ impl<T: Kernels> MicroKernel<T> {
     const fn with_turned(self, turned: &'static [Micro<T>]) -> Self {
         assert!(turned.len() == 1 << self.lanes_log2);
         MicroKernel { turned, ..self }
+    }
+
+    /// The same without short vectors for the last rows of tiles that are higher than one.
+    const fn with_whole_edges(mut self) -> Self {
+        let mut rows = 1;
+        while rows <= self.mr {
+            self.heights[rows].first = rows as u8;
+            rows += 1;
+        }
+        self
     }
 
     /// Rows and columns of a full tile, MR and NR.

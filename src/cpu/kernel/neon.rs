@@ -19,6 +19,7 @@ use std::arch::asm;
 pub(super) static FAMILY: Family = Family {
     name: "neon",
     is_available,
+    is_best: || true,
     s: MicroKernel::new::<Neon, F32x4, F32x4, 4, 1, 6, 16, 6, 4>(blocking::NEON.s),
     d: MicroKernel::new::<Neon, F64x2, F64x2, 4, 1, 6, 8, 6, 4>(blocking::NEON.d),
     c: MicroKernel::new::<Neon, F32x4, F32x4, 4, 2, 3, 8, 4, 3>(blocking::NEON.c),

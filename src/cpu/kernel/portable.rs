@@ -17,6 +17,7 @@ use crate::scalar::Scalar;
 pub(super) static FAMILY: Family = Family {
     name: "portable",
     is_available: || true,
+    is_best: || true,
     s: MicroKernel::new::<Portable, Lanes<f32, 4>, Lanes<f32, 4>, 2, 1, 4, 8, 2, 4>(
         blocking::PORTABLE.s,
     ),
