@@ -117,6 +117,7 @@ fn first_setup() -> &'static Setup {
 
 #[inline(never)]
 fn make_setup() -> &'static Setup {
+    fenv::look_at_cpu();
     let (config, complaints) = Config::from_env(|name| std::env::var(name).ok());
     let kernels = kernel::chosen(config.cpu_kernel.as_deref());
     let profile = Profile::named(&config.profile).unwrap_or(&Profile::RK3588);
