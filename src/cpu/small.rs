@@ -79,7 +79,7 @@ pub(super) fn in_a_row<'a, T: Kernels>(
             let _environment = fenv::Default::enter();
             let mut x = Operands { k, rows: m, a, a_cs, b: p.b.ptr(), b_rs, b_cs };
             row(kernel, &mut x, &scaling, (c, ld), n);
-        } else if b_cs == 1 && n <= 2 * kernel.turned.len() {
+        } else if b_cs == 1 && n <= kernel.turned_columns {
             let _environment = fenv::Default::enter();
             let mut x =
                 Operands { k, rows: n, a: p.b.ptr(), a_cs: b_rs, b: a, b_rs: a_cs, b_cs: a_rs };

@@ -32,10 +32,10 @@ pub(super) static WHOLE: Family = Family {
     name: "avx512",
     is_available,
     is_best: || true,
-    s: S.with_whole_edges(),
-    d: D.with_whole_edges(),
-    c: C.with_whole_edges(),
-    z: Z.with_whole_edges(),
+    s: S.with_whole_units(),
+    d: D.with_whole_units(),
+    c: C.with_whole_units(),
+    z: Z.with_whole_units(),
 };
 
 const S: MicroKernel<f32> =

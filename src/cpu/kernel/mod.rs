@@ -11,7 +11,7 @@ use crate::scalar::{Scalar, c32, c64};
 use dot::{Dot, Lines, Sums};
 use micro::{Micro, Scaling};
 use num_complex::Complex;
-use sum::{InPlace, Operands, Panels, Reading, Streams};
+use sum::{InPlace, Operands, Panels, Reading, Streams, Whole};
 use vector::Vector;
 
 #[cfg(target_arch = "x86_64")]
@@ -228,13 +228,15 @@ pub struct MicroKernel<T: Scalar> {
     /// How many columns there are kernels for.
     pub(super) dot_columns: usize,
     /// `part[v][c - 1]`: v vectors of rows, c columns, operands of any strides; [`SHORT`] stands for one
-    /// short vector.
-    part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS + 1],
+    /// short vector, [`WHOLE`] for one of which no row is missing.
+    part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS + 2],
     /// What there is for so many rows, up to MR.
     heights: [Height; MAX_ROWS + 1],
     /// `turned[c - 1]`: a vector of rows, c columns, operands of any strides, for a C whose columns lie
     /// side by side; as many as a vector has elements, or none.
     pub(super) turned: &'static [Micro<T>],
+    /// Most columns for which these are better than to pack A.
+    pub(super) turned_columns: usize,
 }
 
 /// Tiles of some number of rows: found in a table, for a tiny product has no time to think.
@@ -254,7 +256,9 @@ impl Height {
     const fn new(rows: usize, lanes: usize, short: usize, columns: &[usize]) -> Height {
         let whole = (rows - 1) / lanes;
         let rest = rows - whole * lanes;
-        let (vectors, first) = if rows <= short {
+        let (vectors, first) = if rows == lanes {
+            (WHOLE, rows)
+        } else if rows <= short {
             (SHORT, rows)
         } else if whole > 0 && rest <= short && short < lanes {
             (whole + 1, whole * lanes)
@@ -273,6 +277,8 @@ const MAX_COLUMNS: usize = 16;
 const MAX_ROWS: usize = tile::COLUMN_BYTES / size_of::<f32>();
 /// The place of the kernels of one short vector, among those of some vectors.
 const SHORT: usize = 0;
+/// The place of those of one vector of which no row is missing.
+const WHOLE: usize = MAX_VECTORS + 1;
 
 impl<T: Kernels> MicroKernel<T> {
     /// The kernels of instruction set I whose full tile is MV vectors V × NR columns, that is
@@ -342,9 +348,11 @@ impl<T: Kernels> MicroKernel<T> {
                 if MV > 2 { parts::<T, I, V, InPlace, 2, P>(columns[1]) } else { whole },
                 if MV > 3 { parts::<T, I, V, InPlace, 3, P>(columns[2]) } else { whole },
                 whole,
+                parts::<T, I, V, Whole, 1, P>(columns[0]),
             ],
             heights,
             turned: &[],
+            turned_columns: 0,
         }
     }
 
@@ -352,11 +360,13 @@ impl<T: Kernels> MicroKernel<T> {
     /// vector has elements.
     const fn with_turned(self, turned: &'static [Micro<T>]) -> Self {
         assert!(turned.len() == 1 << self.lanes_log2);
-        MicroKernel { turned, ..self }
+        MicroKernel { turned, turned_columns: 2 * turned.len(), ..self }
     }
 
-    /// The same without short vectors for the last rows of tiles that are higher than one.
-    const fn with_whole_edges(mut self) -> Self {
+    /// The same for units that are as wide as the vectors: no short ones take the last rows of tiles that
+    /// are higher than one, and what turns the sums, which such units also do, turns few.
+    const fn with_whole_units(mut self) -> Self {
+        self.turned_columns = self.turned.len();
         let mut rows = 1;
         while rows <= self.mr {
             self.heights[rows].first = rows as u8;

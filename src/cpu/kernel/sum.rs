@@ -51,6 +51,13 @@ impl Reading for Panels {
 pub(crate) struct InPlace;
 impl Reading for InPlace {}
 
+/// From where they lie, no row missing. Where there is but one vector, that spares the mask, which
+/// takes part of the time of a product.
+pub(crate) struct Whole;
+impl Reading for Whole {
+    const FULL: bool = true;
+}
+
 /// From where they lie, for tile under tile of a matrix that is not in the first caches. Columns of
 /// A are often pages apart: the CPU's own prefetchers see a few lines of each and learn nothing.
 pub(crate) struct Streams;
