@@ -135,7 +135,8 @@ impl Turn for Avx512 {
     }
 }
 
-/// Turns 8 × 8 elements of 8 bytes.
+/// Turns 8 × 8 elements of 8 bytes: halves of lines are put together as they are loaded, which spares a
+/// third of the shuffles, of which some CPUs do one at a time.
 ///
 /// # Safety
 /// The CPU has AVX-512; every line can be read and every row written for 64 bytes.
@@ -143,10 +144,16 @@ impl Turn for Avx512 {
 unsafe fn turn_8(line: impl Fn(usize) -> *const f64, row: impl Fn(usize) -> *mut f64) {
     // SAFETY: the caller's promise.
     unsafe {
-        let at = |w| _mm512_loadu_pd(line(w));
-        let lines = [at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)];
-        for (l, x) in turned_8(lines).into_iter().enumerate() {
-            _mm512_storeu_pd(row(l), x);
+        for l in [0, 4] {
+            let half = |w: usize| _mm256_loadu_pd(line(w).wrapping_add(l));
+            let two = |w| _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(half(w)), half(w + 2));
+            let [a, b, c, d] = [two(0), two(1), two(4), two(5)];
+            let even = (_mm512_unpacklo_pd(a, b), _mm512_unpacklo_pd(c, d));
+            let odd = (_mm512_unpackhi_pd(a, b), _mm512_unpackhi_pd(c, d));
+            for (i, (x, y)) in [even, odd].into_iter().enumerate() {
+                _mm512_storeu_pd(row(l + i), _mm512_shuffle_f64x2::<0b10_00_10_00>(x, y));
+                _mm512_storeu_pd(row(l + i + 2), _mm512_shuffle_f64x2::<0b11_01_11_01>(x, y));
+            }
         }
     }
 }
