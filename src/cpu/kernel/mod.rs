@@ -232,6 +232,9 @@ pub struct MicroKernel<T: Scalar> {
     part: [[Micro<T>; MAX_COLUMNS]; MAX_VECTORS + 2],
     /// What there is for so many rows, up to MR.
     heights: [Height; MAX_ROWS + 1],
+    /// Whether tiles share more rows than MR evenly. Where full tiles come first, A and B are read in
+    /// longer pieces, and fewer times.
+    shares_rows: bool,
     /// `turned[c - 1]`: a vector of rows, c columns, operands of any strides, for a C whose columns lie
     /// side by side; as many as a vector has elements, or none.
     pub(super) turned: &'static [Micro<T>],
@@ -351,6 +354,7 @@ impl<T: Kernels> MicroKernel<T> {
                 parts::<T, I, V, Whole, 1, P>(columns[0]),
             ],
             heights,
+            shares_rows: true,
             turned: &[],
             turned_columns: 0,
         }
@@ -364,8 +368,10 @@ impl<T: Kernels> MicroKernel<T> {
     }
 
     /// The same for units that are as wide as the vectors: no short ones take the last rows of tiles that
-    /// are higher than one, and what turns the sums, which such units also do, turns few.
+    /// are higher than one, full tiles come first, and few sums are turned, for the units that multiply
+    /// also turn.
     const fn with_whole_units(mut self) -> Self {
+        self.shares_rows = false;
         self.turned_columns = self.turned.len();
         let mut rows = 1;
         while rows <= self.mr {
@@ -397,12 +403,15 @@ impl<T: Kernels> MicroKernel<T> {
         if is_column { dot::ROWS } else { self.dot_rows }
     }
 
-    /// Rows of the next tile where `left` are left: about as many as the tiles after it will have,
-    /// and such that a short vector takes the rest where it can.
+    /// Rows of the next tile where `left` are left: as many as there can be, or about as many as the
+    /// tiles after it will have, and such that a short vector takes the rest where it may.
     #[inline(always)]
     pub(super) fn share_of_rows(&self, left: usize) -> usize {
         if left <= self.mr {
             return self.first_rows(left);
+        }
+        if !self.shares_rows {
+            return self.mr;
         }
         let vectors = ((left - 1) >> self.lanes_log2) + 1;
         blocking::share(vectors, self.mr >> self.lanes_log2) << self.lanes_log2
