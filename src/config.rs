@@ -6,7 +6,7 @@
 //! | `NPUBLAS_OFFLOAD` | `auto`, `never`, `always` | `auto` | when to use it; `always` overrules the cost model, never the guard |
 //! | `NPUBLAS_NPU_CORES` | 1 to 16 | the chip's | how many NPU cores to use at once |
 //! | `NPUBLAS_NUM_THREADS` | 1 to 1024 | the CPUs this process may use | CPU threads; `OPENBLAS_NUM_THREADS`, then `OMP_NUM_THREADS` stand in |
-//! | `NPUBLAS_CPU_KERNEL` | `portable`, `neon`, `avx2`, `avx512` | the best there is | CPU kernels; may only lower |
+//! | `NPUBLAS_CPU_KERNEL` | `portable`, `neon`, `avx2`, `avx512`, `avx512-halves` | the best there is | CPU kernels; may only lower |
 //! | `NPUBLAS_COMPUTE_MODE` | `standard`, `strict`, `fast`, `low`, `fp16`, `fp16x2` | `standard` | how exact products on the NPU are to be |
 //! | `NPUBLAS_REPRODUCIBLE` | `on`, `off` | `off` | bits that follow from shape and data alone, never from measured times |
 //! | `NPUBLAS_VERIFY` | `on`, `off` | `on` | verification of device results; `off` is for tests of the tests |

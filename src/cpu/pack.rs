@@ -1,7 +1,8 @@
 //! Packing: blocks of A and B, of any strides, become panels that a micro-kernel reads in order.
 //!
 //! A panel of A is MR rows, a panel of B is NR columns; both are `W` *lines* of length k side by
-//! side: for each index of the sum, W neighbouring elements. A block is packed panel after panel.
+//! side: for each index of the sum, W neighbouring elements. A block is packed panel after panel, or a
+//! few indices of all panels at a time.
 //! What stands in the places of lines missing from the last panel means nothing: the kernels for the
 //! edges do not read them. Nothing is added along k either: a zero there would turn an infinity on the
 //! other side into a NaN.

@@ -58,7 +58,8 @@ pub(super) enum Path {
     },
     /// B is read where it lies, and the sum is cut into steps of this length.
     Small(usize),
-    /// A and B are read where they lie, A from afar, and the sum is cut into such steps.
+    /// A is read from afar, and the sum is cut into such steps: A and B are read where they lie, or
+    /// packed where that would be too slow.
     Stream(usize),
     /// The five loops over packed blocks.
     Blocks,
@@ -149,6 +150,61 @@ impl Path {
             Path::Dots { depth, is_column, is_far } => {
                 dots::gemm(kernel, p, depth, is_column, is_far);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::kernel;
+    use crate::mat::MatMut;
+
+    /// The bits of C after such a product, A and B by columns of whole pages.
+    fn product((m, n, k): (usize, usize, usize), run: impl FnOnce(&mut Gemm<'_, f32>)) -> Vec<u32> {
+        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
+        let (lda, ldb) = (m.next_multiple_of(1024), k.next_multiple_of(1024));
+        let [a, b, mut c] =
+            [lda * k, ldb * n, m * n].map(|size| (0..size).map(number).collect::<Vec<_>>());
+        run(&mut Gemm {
+            alpha: 0.5,
+            a: MatRef::from_col_major(&a, m, k, lda),
+            conj_a: false,
+            b: MatRef::from_col_major(&b, k, n, ldb),
+            conj_b: false,
+            beta: 2.0,
+            c: MatMut::from_col_major(&mut c, m, n, m),
+        });
+        c.into_iter().map(f32::to_bits).collect()
+    }
+
+    fn kernels() -> impl Iterator<Item = &'static MicroKernel<f32>> {
+        kernel::families().filter(|family| family.is_available()).map(f32::of)
+    }
+
+    #[test]
+    fn how_far_the_last_cache_is_does_not_show() {
+        let shape = (500, 40, 900);
+        for kernel in kernels() {
+            let step = kernel.blocking.step(shape.2);
+            let near = product(shape, |p| {
+                assert!(small::is_conflicting(p));
+                small::stream(kernel, p, step);
+            });
+            assert_eq!(near, product(shape, |p| blocks::gemm(kernel, p)));
+        }
+    }
+
+    #[test]
+    fn a_b_that_is_taken_in_parts_has_the_same_bits() {
+        let (m, n, k) = (75, 901, 200);
+        for kernel in kernels() {
+            let at_once = product((m, n, k), |p| small::gemm(kernel, p, kernel.blocking.kc));
+            let by_column = product((m, n, k), |p| {
+                (0..n)
+                    .for_each(|j| small::gemm(kernel, &mut p.part(0, j, m, 1), kernel.blocking.kc));
+            });
+            assert_eq!(at_once, by_column);
         }
     }
 }

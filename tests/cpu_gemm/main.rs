@@ -523,6 +523,25 @@ fn the_factor_one_makes_no_nan() {
     }
 }
 
+/// Who takes part of a tile does not show: AVX-512 has the same bits on all units.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn units_of_any_width_have_the_same_bits() {
+    fn check<T: Element>(families: &[&'static Family]) {
+        for (m, n, k) in [(9, 9, 9), (17, 40, 5), (33, 65, 70), (100, 97, 101), (250, 480, 300)] {
+            let case = Case::<T>::plain((m, n, k), 17);
+            let results: Vec<_> = families.iter().map(|family| case.run(family, None)).collect();
+            results.iter().for_each(|x| assert_same(x, &results[0], m, n, "units"));
+        }
+    }
+    let families: Vec<_> =
+        families().filter(|family| family.name().starts_with("avx512")).collect();
+    check::<f32>(&families);
+    check::<f64>(&families);
+    check::<c32>(&families);
+    check::<c64>(&families);
+}
+
 /// The name of a family limits the choice; an unknown one does not.
 #[test]
 fn a_limit_only_lowers() {

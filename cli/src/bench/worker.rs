@@ -7,6 +7,7 @@ use super::library::{self, Element, Function};
 use super::limits::Quiet;
 use super::product::Product;
 use super::suite;
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use npublas::{c32, c64};
@@ -114,6 +115,8 @@ impl Drop for Worker {
 
 /// The life of a worker: answers questions until there are no more.
 pub fn run(path: &Path, threads: usize, callers: usize) -> Result<(), String> {
+    // Stopped, it would outlive a bench that is killed.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| error.to_string())?;
     stay_on(threads.max(callers))?;
     let library = library::load(path)?;
     let mut current: Option<Box<dyn Timed>> = None;

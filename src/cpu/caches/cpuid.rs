@@ -90,6 +90,17 @@ mod tests {
         (0x8000_0000, 0, [0x8000_0008, 0, 0]),
         (0x8000_0001, 0, [0, 0, 0x121]),
     ];
+    /// In a virtual machine of two CPUs without hyperthreads.
+    const EMERALD_RAPIDS: Dump<'_> = &[
+        (0, 0, [0x1c, 0x756e_6547, 0x6c65_746e]),
+        (1, 0, [0x000c_06f2, 0x0102_0800, 0xfffa_3203]),
+        (4, 0, [0x0400_0121, 0x02c0_003f, 0x3f]),
+        (4, 1, [0x0400_0122, 0x01c0_003f, 0x3f]),
+        (4, 2, [0x0400_0143, 0x03c0_003f, 0x7ff]),
+        (4, 3, [0x0400_4163, 0x04c0_003f, 0x0003_3fff]),
+        (0x8000_0000, 0, [0x8000_0021, 0, 0]),
+        (0x8000_0001, 0, [0, 0, 0x121]),
+    ];
     const ZEN2: Dump<'_> = &[
         (0, 0, [0x10, 0x6874_7541, 0x444d_4163]),
         (1, 0, [0x0083_0f10, 0, 0]),
@@ -151,6 +162,8 @@ mod tests {
     fn every_maker_is_understood() {
         let skylake = levels([(32, 2), (1024, 2), (33 << 10, 32)]);
         assert_eq!(read_dump(SKYLAKE_SP), (Some("Skylake-SP"), skylake));
+        let emerald_rapids = levels([(48, 1), (2048, 1), (260 << 10, 2)]);
+        assert_eq!(read_dump(EMERALD_RAPIDS), (Some("Golden Cove"), emerald_rapids));
         let zen2 = levels([(32, 2), (512, 2), (16 << 10, 8)]);
         assert_eq!(read_dump(ZEN2), (Some("Zen 2"), zen2));
         let zen3 = levels([(32, 2), (512, 2), (32 << 10, 16)]);
