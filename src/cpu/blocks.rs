@@ -367,8 +367,7 @@ fn side_by_side<T>(
 mod tests {
     use super::*;
     use crate::cpu::caches::{Cache, Levels, Source};
-    use crate::cpu::kernel;
-    use crate::mat::{MatMut, MatRef};
+    use crate::cpu::sample::{self, kernels};
     use crate::threads::Threads;
 
     const M: usize = 470;
@@ -376,36 +375,13 @@ mod tests {
     const K: usize = 600;
 
     /// A product by the five loops: these run on what is given here.
-    fn product(run: impl FnOnce(&mut Gemm<'_, f32>)) -> Vec<f32> {
-        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
-        let a: Vec<f32> = (0..M * K).map(number).collect();
-        let b: Vec<f32> = (0..K * N).map(number).collect();
-        let mut c: Vec<f32> = (0..M * N).map(number).collect();
-        run(&mut Gemm {
-            alpha: 0.5,
-            a: MatRef::from_col_major(&a, M, K, M),
-            conj_a: false,
-            b: MatRef::from_col_major(&b, K, N, K),
-            conj_b: false,
-            beta: 2.0,
-            c: MatMut::from_col_major(&mut c, M, N, M),
-        });
-        c
-    }
-
-    fn assert_same(x: &[f32], y: &[f32], what: &str) {
-        assert!(x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
-    }
-
-    fn each_family(check: impl Fn(&MicroKernel<f32>)) {
-        for family in kernel::families().filter(|family| family.is_available()) {
-            check(f32::of(family));
-        }
+    fn product(run: impl FnOnce(&mut Gemm<'_, f32>)) -> Vec<u32> {
+        sample::product((M, N, K), false, 1, run)
     }
 
     #[test]
     fn short_memory_costs_time_only() {
-        each_family(|kernel| {
+        kernels().for_each(|kernel| {
             let core = caches::here().core();
             let plenty = product(|p| five_loops(kernel, p, core, Scratch::take));
             let panel = kernel.blocking.step(K) * size_of::<f32>();
@@ -413,7 +389,7 @@ mod tests {
                 let limit = lines * panel + 64;
                 let take = |bytes| if bytes <= limit { Scratch::take(bytes) } else { None };
                 let little = product(|p| five_loops(kernel, p, core, take));
-                assert_same(&little, &plenty, &format!("{lines} lines"));
+                assert!(little == plenty, "{lines} lines");
             }
         });
     }
@@ -428,17 +404,17 @@ mod tests {
             Core { of_type: None, caches, source: Source::Guess }
         };
         let cores = [core(64, 128), core(256, 512), core(1024, 32 << 10)];
-        each_family(|kernel| {
+        kernels().for_each(|kernel| {
             let expected = product(|p| five_loops(kernel, p, &cores[0], Scratch::take));
             for here in 0..cores.len() {
                 let alone = product(|p| five_loops(kernel, p, &cores[here], Scratch::take));
-                assert_same(&alone, &expected, "one thread");
+                assert!(alone == expected, "one thread");
                 let machine = Machine::new(cores.to_vec(), vec![here; 4096]);
                 let shared = product(|p| {
                     let crew = &mut threads.crew();
                     assert!(five_loops_shared(kernel, p, crew, &machine, Scratch::take));
                 });
-                assert_same(&shared, &expected, "three threads");
+                assert!(shared == expected, "three threads");
             }
         });
     }

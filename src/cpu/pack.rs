@@ -10,6 +10,7 @@
 //! The functions of a family pack one panel: products of a few tiles, which pack no more, are counted
 //! in nanoseconds.
 
+use super::LINE_BYTES;
 use super::apart::apart;
 use crate::scalar::Scalar;
 
@@ -45,9 +46,6 @@ pub(super) trait Turn {
 const fn side<T, I: Turn>() -> usize {
     if I::SIDE_BYTES > size_of::<T>() { I::SIDE_BYTES / size_of::<T>() } else { 1 }
 }
-
-/// A line of the cache.
-const LINE_BYTES: usize = 64;
 
 /// Indices of the sum for which all panels are packed before the next ones, where lines lie side by
 /// side: what is read then is long runs of memory, not a piece of every page for each panel.

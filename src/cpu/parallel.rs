@@ -131,31 +131,18 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::kernel;
-    use crate::mat::MatRef;
+    use crate::cpu::{kernel, sample};
     use crate::threads::Threads;
     use std::cell::RefCell;
 
     /// What `run` makes of a product of such a shape: the bits of C. A is given by its rows or by its
     /// columns.
     fn product(
-        (m, n, k): (usize, usize, usize),
+        shape: (usize, usize, usize),
         by_rows: bool,
         run: impl FnOnce(&mut Gemm<'_, f32>),
     ) -> Vec<u32> {
-        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
-        let [a, b, mut c] =
-            [m * k, k * n, m * n].map(|size| (0..size).map(number).collect::<Vec<_>>());
-        let a = if by_rows {
-            MatRef::from_row_major(&a, m, k, k)
-        } else {
-            MatRef::from_col_major(&a, m, k, m)
-        };
-        let b = MatRef::from_col_major(&b, k, n, k);
-        let (conj_a, conj_b) = (false, false);
-        let of_c = MatMut::from_col_major(&mut c, m, n, m);
-        run(&mut Gemm { alpha: 0.5, a, conj_a, b, conj_b, beta: 2.0, c: of_c });
-        c.into_iter().map(f32::to_bits).collect()
+        sample::product(shape, by_rows, 1, run)
     }
 
     #[test]

@@ -157,29 +157,11 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::kernel;
-    use crate::mat::MatMut;
+    use crate::cpu::sample::{self, kernels};
 
     /// The bits of C after such a product, A and B by columns of whole pages.
-    fn product((m, n, k): (usize, usize, usize), run: impl FnOnce(&mut Gemm<'_, f32>)) -> Vec<u32> {
-        let number = |i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0;
-        let (lda, ldb) = (m.next_multiple_of(1024), k.next_multiple_of(1024));
-        let [a, b, mut c] =
-            [lda * k, ldb * n, m * n].map(|size| (0..size).map(number).collect::<Vec<_>>());
-        run(&mut Gemm {
-            alpha: 0.5,
-            a: MatRef::from_col_major(&a, m, k, lda),
-            conj_a: false,
-            b: MatRef::from_col_major(&b, k, n, ldb),
-            conj_b: false,
-            beta: 2.0,
-            c: MatMut::from_col_major(&mut c, m, n, m),
-        });
-        c.into_iter().map(f32::to_bits).collect()
-    }
-
-    fn kernels() -> impl Iterator<Item = &'static MicroKernel<f32>> {
-        kernel::families().filter(|family| family.is_available()).map(f32::of)
+    fn product(shape: (usize, usize, usize), run: impl FnOnce(&mut Gemm<'_, f32>)) -> Vec<u32> {
+        sample::product(shape, false, 1024, run)
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::Kernels;
 use super::vector::Vector;
+use crate::cpu::LINE_BYTES;
 use crate::scalar::Scalar;
 
 /// Most rows that are taken at a time. In few streams a CPU's prefetchers do not read all that the memory
@@ -13,9 +14,6 @@ pub(crate) const ROWS: usize = 6;
 
 /// Most columns that are taken at a time.
 pub(crate) const COLUMNS: usize = 4;
-
-/// A line of the cache.
-const LINE_BYTES: usize = 64;
 
 /// For some rows and columns the sums `Σ re·re`, `Σ im·im`, `Σ re·im`, `Σ im·re`, the first of which is
 /// all there is for real numbers.

@@ -2,6 +2,7 @@
 
 use super::Kernels;
 use super::vector::Vector;
+use crate::cpu::LINE_BYTES;
 use crate::cpu::apart::apart;
 use crate::scalar::Scalar;
 use std::ops::Range;
@@ -247,9 +248,6 @@ impl<X: Scalar> Walk<X> {
         }
     }
 }
-
-/// A line of the cache.
-const LINE_BYTES: usize = 64;
 
 /// How many lines of A are asked for before they are wanted, in all of its k columns together...
 const LINES_AHEAD: usize = 256;
