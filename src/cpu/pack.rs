@@ -22,7 +22,7 @@ use crate::scalar::Scalar;
 pub(super) type Pack<T> = unsafe fn(*const T, isize, isize, usize, usize, *mut T);
 
 /// How an instruction set turns a square of elements, of whatever type: by their size alone.
-pub(super) trait Turn {
+pub(crate) trait Turn {
     /// Bytes in a side of the square: one vector.
     const SIDE_BYTES: usize;
 

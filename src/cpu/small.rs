@@ -8,7 +8,7 @@
 use super::blocking;
 use super::kernel::micro::Scaling;
 use super::kernel::sum::Operands;
-use super::kernel::{Kernels, MicroKernel};
+use super::kernel::{Kernels, MicroKernel, TURNED};
 use super::scratch::Scratch;
 use super::tile::{self, Place};
 use crate::fenv;
@@ -83,8 +83,8 @@ pub(super) fn in_a_row<'a, T: Kernels>(
             let _environment = fenv::Default::enter();
             let mut x =
                 Operands { k, rows: n, a: p.b.ptr(), a_cs: b_rs, b: a, b_rs: a_cs, b_cs: a_rs };
-            if m.max(n) <= kernel.turned.len() {
-                kernel.turned[m - 1](&x, &scaling, c, ld);
+            if m.max(n) <= TURNED {
+                kernel.turned[0][m - 1](&x, &scaling, c, ld);
             } else {
                 turned(kernel, &mut x, &scaling, (c, ld), m);
             }
@@ -111,16 +111,17 @@ unsafe fn turned<T: Kernels>(
     (mut c, ld): (*mut T, isize),
     cols: usize,
 ) {
-    let (lanes, b) = (kernel.turned.len(), x.b);
+    let (highest, b) = (TURNED * kernel.turned.len(), x.b);
     let mut rows = x.rows;
     loop {
-        x.rows = blocking::share(rows, lanes);
+        x.rows = blocking::share(rows, highest);
         (x.b, rows) = (b, rows - x.rows);
+        let kernels = &kernel.turned[(x.rows - 1) / TURNED];
         let (mut at, mut left) = (c, cols);
         loop {
-            let cols = blocking::share(left, lanes);
+            let cols = blocking::share(left, TURNED);
             // SAFETY: the caller's promises.
-            unsafe { kernel.turned[cols - 1](x, scaling, at, ld) };
+            unsafe { kernels[cols - 1](x, scaling, at, ld) };
             left -= cols;
             if left == 0 {
                 break;

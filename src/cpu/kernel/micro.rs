@@ -22,9 +22,9 @@
 //! there is a kernel for every number of vectors and columns. Where rows are missing from the last
 //! vector it begins higher up, in the one before it, and a single vector is masked.
 
-use super::Kernels;
 use super::sum::{GROUP, InPlace, MAX_GROUPS, Operands, Reading, Rows, Walk};
 use super::vector::{Square, Vector};
+use super::{Isa, Kernels};
 use crate::cpu::apart::apart;
 use crate::problem::Gemm;
 use crate::scalar::Scalar;
@@ -71,13 +71,14 @@ pub(crate) type Micro<T> = unsafe fn(&Operands<T>, &Scaling<T>, *mut T, isize);
 /// # Safety
 /// As for [`Micro`].
 #[inline(always)]
-pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: usize>(
+pub(crate) unsafe fn micro<T, I, V, R, const MV: usize, const P: usize, const NC: usize>(
     x: &Operands<T>,
     scaling: &Scaling<T>,
     c: *mut T,
     ld: isize,
 ) where
     T: Kernels,
+    I: Isa,
     V: Vector<Real = T::Real>,
     R: Reading,
 {
@@ -85,19 +86,14 @@ pub(crate) unsafe fn micro<T, V, R, const MV: usize, const P: usize, const NC: u
     // SAFETY: the caller's promises are those of all functions.
     unsafe {
         let rows = Rows::new::<R, MV>(x.rows * P);
-        let last = if bursts::<V, R>(MV, NC) > 1 { x.k.min(LAST) } else { 0 };
+        let last = if bursts::<I, V, R>(MV, NC) > 1 { x.k.min(LAST) } else { 0 };
         let mut walk = Walk::new::<T, V, R, MV, NC>(x);
-        let mut acc = walk.accumulate::<T, V, R, MV, P, NC>(x.k - last, c, ld, &rows);
-        burst::<T, V, R, MV, P, NC, 0>(&walk, last, &mut acc, scaling, c, ld, &rows);
-        burst::<T, V, R, MV, P, NC, 1>(&walk, last, &mut acc, scaling, c, ld, &rows);
-        burst::<T, V, R, MV, P, NC, 2>(&walk, last, &mut acc, scaling, c, ld, &rows);
+        let mut acc = walk.accumulate::<T, I, V, R, MV, P, NC>(x.k - last, c, ld, &rows);
+        burst::<T, I, V, R, MV, P, NC, 0>(&walk, last, &mut acc, scaling, c, ld, &rows);
+        burst::<T, I, V, R, MV, P, NC, 1>(&walk, last, &mut acc, scaling, c, ld, &rows);
+        burst::<T, I, V, R, MV, P, NC, 2>(&walk, last, &mut acc, scaling, c, ld, &rows);
     }
 }
-
-/// Bytes of C that are written without a pause. A core has room for so many stores that wait for their
-/// sums, and one more holds up everything behind it until the first of them is in the cache: 24 of 512
-/// bits cost Zen 4 the time of 40 FMAs, 12 cost none. Narrower tiles are written at once.
-const BURST_BYTES: usize = 512;
 
 /// The pause: so many of the last products of the columns whose turn is next.
 const LAST: usize = 4;
@@ -106,8 +102,8 @@ const LAST: usize = 4;
 const MOST_BURSTS: usize = 3;
 
 /// In how many bursts a tile is written. Where A is far away there are pauses enough.
-const fn bursts<V, R: Reading>(vectors: usize, columns: usize) -> usize {
-    if R::AHEAD { 1 } else { (columns * vectors * size_of::<V>()).div_ceil(BURST_BYTES) }
+const fn bursts<I: Isa, V, R: Reading>(vectors: usize, columns: usize) -> usize {
+    if R::AHEAD { 1 } else { (columns * vectors * size_of::<V>()).div_ceil(I::BURST_BYTES) }
 }
 
 /// The last products of the columns of burst `N`, and what becomes of them.
@@ -115,7 +111,7 @@ const fn bursts<V, R: Reading>(vectors: usize, columns: usize) -> usize {
 /// # Safety
 /// As for [`Micro`]; so many columns of A and rows of B are left.
 #[inline(always)]
-unsafe fn burst<T, V, R, const MV: usize, const P: usize, const NC: usize, const N: usize>(
+unsafe fn burst<T, I, V, R, const MV: usize, const P: usize, const NC: usize, const N: usize>(
     walk: &Walk<T::Real>,
     last: usize,
     acc: &mut [[[V; MV]; P]; NC],
@@ -125,70 +121,89 @@ unsafe fn burst<T, V, R, const MV: usize, const P: usize, const NC: usize, const
     rows: &Rows<V>,
 ) where
     T: Kernels,
+    I: Isa,
     V: Vector<Real = T::Real>,
     R: Reading,
 {
-    let count = const { bursts::<V, R>(MV, NC) };
-    const { assert!(N < MOST_BURSTS && bursts::<V, R>(MV, NC) <= MOST_BURSTS) };
+    let count = const { bursts::<I, V, R>(MV, NC) };
+    const { assert!(N < MOST_BURSTS && bursts::<I, V, R>(MV, NC) <= MOST_BURSTS) };
     let columns = NC.div_ceil(count);
     let (first, end) = (N * columns, NC.min((N + 1) * columns));
     if first < end {
         // SAFETY: the caller's promises.
         unsafe {
             let mut walk = *walk;
-            walk.add::<V, R, MV, P, NC>(last, rows, acc, first..end);
+            walk.add::<I, V, R, MV, P, NC>(last, rows, acc, first..end);
             finish::<T, V, MV, P, NC>(acc, scaling, c, ld, rows, first..end);
         }
     }
 }
 
-/// A micro-kernel of one vector of rows × NC columns for a C whose *columns* lie side by side, and its
+/// A micro-kernel of MV vectors of rows × NC columns for a C whose *columns* lie side by side, and its
 /// rows `ld` elements apart: the sums are turned before they are scaled and written. Real types only.
 ///
 /// # Safety
 /// As for [`Micro`], but for the layout of C.
 #[inline(always)]
-pub(crate) unsafe fn turned<T, V, const L: usize, const NC: usize>(
+pub(crate) unsafe fn turned<T, I, V, const L: usize, const MV: usize, const NC: usize>(
     x: &Operands<T>,
     scaling: &Scaling<T>,
     c: *mut T,
     ld: isize,
 ) where
     T: Kernels,
+    I: Isa,
     V: Square<L, Real = T::Real>,
 {
     const { assert!(!T::COMPLEX && L == V::LANES && NC <= L) };
-    let line = |i: usize| c.wrapping_offset(i as isize * ld).cast::<T::Real>();
     // SAFETY: the caller's promises; of C the NC numbers in each of the `rows` lines are accessed.
     unsafe {
-        let rows = Rows::new::<InPlace, 1>(x.rows);
-        let mut walk = Walk::new::<T, V, InPlace, 1, NC>(x);
-        let acc = walk.accumulate::<T, V, InPlace, 1, 1, NC>(x.k, c, ld, &rows);
-        let mut sums = [V::zero(); L];
-        for j in 0..NC {
-            sums[j] = acc[j][0][0];
+        let rows = Rows::new::<InPlace, MV>(x.rows);
+        let mut walk = Walk::new::<T, V, InPlace, MV, NC>(x);
+        let acc = walk.accumulate::<T, I, V, InPlace, MV, 1, NC>(x.k, c, ld, &rows);
+        let mut firsts = [c; MV];
+        for v in 1..MV {
+            let first = c.wrapping_offset(rows.above::<MV>(v) as isize * ld);
+            firsts[v] = apart(first.cast_const()).cast_mut();
         }
-        let mut sums = V::turn(sums);
+        let line =
+            |v: usize, i: usize| firsts[v].wrapping_offset(i as isize * ld).cast::<T::Real>();
+        // Of the rows of a single vector some may be missing.
+        let exists = |i: usize| MV > 1 || i < x.rows;
+        let mut sums = [[V::zero(); L]; MV];
+        for v in 0..MV {
+            for j in 0..NC {
+                sums[v][j] = acc[j][0][v];
+            }
+        }
         if scaling.alpha != T::ONE {
-            for i in 0..L {
-                if i < x.rows {
-                    sums[i] = product::<T, V>(sums[i], scaling.alpha);
+            for v in 0..MV {
+                for j in 0..NC {
+                    sums[v][j] = product::<T, V>(sums[v][j], scaling.alpha);
                 }
             }
+        }
+        for v in 0..MV {
+            sums[v] = V::turn(sums[v]);
         }
         let mask = V::mask(NC);
         if scaling.beta != T::ZERO {
-            for i in 0..L {
-                if i < x.rows {
-                    let at = line(i);
-                    let old = if NC == L { V::load(at) } else { V::load_masked(at, mask) };
-                    sums[i] = product_plus::<T, V>(old, scaling.beta, sums[i]);
+            for v in 0..MV {
+                for i in 0..L {
+                    if exists(i) {
+                        let at = line(v, i);
+                        let old = if NC == L { V::load(at) } else { V::load_masked(at, mask) };
+                        sums[v][i] = product_plus::<T, V>(old, scaling.beta, sums[v][i]);
+                    }
                 }
             }
         }
-        for i in 0..L {
-            if i < x.rows {
-                if NC == L { sums[i].store(line(i)) } else { sums[i].store_masked(line(i), mask) }
+        for v in 0..MV {
+            for i in 0..L {
+                if exists(i) {
+                    let (sum, at) = (sums[v][i], line(v, i));
+                    if NC == L { sum.store(at) } else { sum.store_masked(at, mask) }
+                }
             }
         }
     }

@@ -155,9 +155,16 @@ fn complex<R: Scalar>(
 }
 
 /// An instruction set: compiles the bodies of the micro-kernels and of packing for it.
-trait Isa: Turn {
+pub(crate) trait Isa: Turn {
     /// Most vectors of sums that fit the registers beside a column of A and an element of B.
     const SUMS: usize;
+    /// Bytes of C that are written without a pause. A core has room for so many stores that wait for
+    /// their sums, and one more holds up everything behind it until the first of them is in the cache.
+    const BURST_BYTES: usize = usize::MAX;
+    /// Whether to spare every operation that is no FMA. A core of Intel's takes in three operations for
+    /// every two FMAs, or half as many where two threads share it, and an FMA counts twice if it reads
+    /// from an address with an index.
+    const IS_LEAN: bool = false;
 
     /// [`super::pack::panel`] with the instruction set enabled.
     ///
@@ -235,9 +242,9 @@ pub struct MicroKernel<T: Scalar> {
     /// Whether tiles share more rows than MR evenly. Where full tiles come first, A and B are read in
     /// longer pieces, and fewer times.
     shares_rows: bool,
-    /// `turned[c - 1]`: a vector of rows, c columns, operands of any strides, for a C whose columns lie
-    /// side by side; as many as a vector has elements, or none.
-    pub(super) turned: &'static [Micro<T>],
+    /// `turned[v - 1][c - 1]`: v vectors of rows, c columns, operands of any strides, for a C whose columns
+    /// lie side by side; for vectors of as many elements, or none at all.
+    pub(super) turned: &'static [[Micro<T>; TURNED]],
     /// Most columns for which these are better than to pack A.
     pub(super) turned_columns: usize,
 }
@@ -278,6 +285,8 @@ const MAX_VECTORS: usize = 4;
 const MAX_COLUMNS: usize = 16;
 /// Most rows in a tile of any family and type.
 const MAX_ROWS: usize = tile::COLUMN_BYTES / size_of::<f32>();
+/// Most columns of a tile whose sums are turned, and the elements of its vectors.
+pub(super) const TURNED: usize = 8;
 /// The place of the kernels of one short vector, among those of some vectors.
 const SHORT: usize = 0;
 /// The place of those of one vector of which no row is missing.
@@ -360,19 +369,16 @@ impl<T: Kernels> MicroKernel<T> {
         }
     }
 
-    /// The same with kernels for a C whose columns lie side by side, of up to as many columns as a
-    /// vector has elements.
-    const fn with_turned(self, turned: &'static [Micro<T>]) -> Self {
-        assert!(turned.len() == 1 << self.lanes_log2);
-        MicroKernel { turned, turned_columns: 2 * turned.len(), ..self }
+    /// The same with kernels for a C whose columns lie side by side.
+    const fn with_turned(self, turned: &'static [[Micro<T>; TURNED]]) -> Self {
+        assert!(TURNED == 1 << self.lanes_log2);
+        MicroKernel { turned, turned_columns: 2 * TURNED, ..self }
     }
 
     /// The same for units that are as wide as the vectors: no short ones take the last rows of tiles that
-    /// are higher than one, full tiles come first, and few sums are turned, for the units that multiply
-    /// also turn.
+    /// are higher than one, and full tiles come first.
     const fn with_whole_units(mut self) -> Self {
         self.shares_rows = false;
-        self.turned_columns = self.turned.len();
         let mut rows = 1;
         while rows <= self.mr {
             self.heights[rows].first = rows as u8;

@@ -61,7 +61,7 @@ impl Isa for Neon {
         R: Reading,
     {
         // SAFETY: the caller's promises.
-        unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
+        unsafe { micro::micro::<T, Self, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
     #[target_feature(enable = "neon")]

@@ -60,7 +60,7 @@ impl Isa for Portable {
         R: Reading,
     {
         // SAFETY: the caller's promises.
-        unsafe { micro::micro::<T, V, R, MV, P, NC>(x, scaling, c, ld) }
+        unsafe { micro::micro::<T, Self, V, R, MV, P, NC>(x, scaling, c, ld) }
     }
 
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(

@@ -1,7 +1,7 @@
 //! The sum of a micro-kernel: how it goes along the columns of A and the rows of B.
 
-use super::Kernels;
 use super::vector::Vector;
+use super::{Isa, Kernels};
 use crate::cpu::LINE_BYTES;
 use crate::cpu::apart::apart;
 use crate::scalar::Scalar;
@@ -155,7 +155,7 @@ impl<X: Scalar> Walk<X> {
     /// # Safety
     /// As for [`Micro`](super::micro::Micro): so many columns of A and rows of B are left.
     #[inline(always)]
-    pub unsafe fn accumulate<T, V, R, const MV: usize, const P: usize, const NC: usize>(
+    pub unsafe fn accumulate<T, I, V, R, const MV: usize, const P: usize, const NC: usize>(
         &mut self,
         count: usize,
         c: *const T,
@@ -164,6 +164,7 @@ impl<X: Scalar> Walk<X> {
     ) -> [[[V; MV]; P]; NC]
     where
         T: Kernels<Real = X>,
+        I: Isa,
         V: Vector<Real = X>,
         R: Reading,
     {
@@ -182,11 +183,11 @@ impl<X: Scalar> Walk<X> {
                         V::prefetch(column.wrapping_add(i * V::LANES));
                     }
                     column = column.wrapping_offset(ld.wrapping_mul(P as isize));
-                    self.add::<V, R, MV, P, NC>(some, rows, &mut acc, 0..NC);
+                    self.add::<I, V, R, MV, P, NC>(some, rows, &mut acc, 0..NC);
                 }
                 left -= some * NC;
             }
-            self.add::<V, R, MV, P, NC>(left, rows, &mut acc, 0..NC);
+            self.add::<I, V, R, MV, P, NC>(left, rows, &mut acc, 0..NC);
             acc
         }
     }
@@ -196,58 +197,275 @@ impl<X: Scalar> Walk<X> {
     /// # Safety
     /// As for [`Micro`](super::micro::Micro): so many columns of A and rows of B are left.
     #[inline(always)]
-    pub unsafe fn add<V, R, const MV: usize, const P: usize, const NC: usize>(
+    pub unsafe fn add<I, V, R, const MV: usize, const P: usize, const NC: usize>(
         &mut self,
         count: usize,
         rows: &Rows<V>,
         acc: &mut [[[V; MV]; P]; NC],
         columns: Range<usize>,
     ) where
+        I: Isa,
         V: Vector<Real = X>,
         R: Reading,
     {
-        let group = if R::PACKED { NC } else { GROUP };
-        let Walk { a, b, a_cs, b_rs, b_cs, ahead } = self;
-        // SAFETY: the caller vouches for the instruction set, and for the memory that `a` and `b`
-        // walk along. They step by wrapping arithmetic, for the step behind the last one may leave
-        // the matrix. Of A only rows that exist are read.
+        let looks = I::IS_LEAN && !R::AHEAD;
+        // SAFETY: the caller's promises, and the strides are such.
         unsafe {
+            if R::PACKED || looks && self.b_cs == P as isize {
+                self.add_as::<I, V, R, MV, P, NC>(Pieces::Rows, count, rows, acc, columns);
+            } else if looks && self.b_rs == P as isize {
+                self.add_as::<I, V, R, MV, P, NC>(Pieces::Columns, count, rows, acc, columns);
+            } else {
+                self.add_as::<I, V, R, MV, P, NC>(Pieces::Any, count, rows, acc, columns);
+            }
+        }
+    }
+
+    /// [`Walk::add`] for a B that lies so.
+    ///
+    /// # Safety
+    /// As for [`Walk::add`], and B lies so.
+    #[inline(always)]
+    unsafe fn add_as<I, V, R, const MV: usize, const P: usize, const NC: usize>(
+        &mut self,
+        pieces: Pieces,
+        mut count: usize,
+        rows: &Rows<V>,
+        acc: &mut [[[V; MV]; P]; NC],
+        columns: Range<usize>,
+    ) where
+        I: Isa,
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        // A single vector is multiplied by elements of B that the FMAs read themselves.
+        let reads_once = MV == 1 && !R::PACKED;
+        // SAFETY: the caller's promises.
+        unsafe {
+            if I::IS_LEAN && reads_once && pieces == Pieces::Columns {
+                while count >= FOUR {
+                    self.four_by_columns::<V, R, MV, P, NC>(rows, acc, &columns);
+                    self.advance::<R, P, NC>(FOUR, pieces);
+                    count -= FOUR;
+                }
+            }
+            if I::IS_LEAN && !reads_once && pieces != Pieces::Any {
+                while count >= FOUR {
+                    self.ask_ahead::<V, R, MV, P, NC>(FOUR, &columns);
+                    // Written out: longer loops are not unrolled, and the sums would go through memory.
+                    self.step::<V, R, MV, P, NC>(0, pieces, rows, acc, &columns);
+                    self.step::<V, R, MV, P, NC>(1, pieces, rows, acc, &columns);
+                    self.step::<V, R, MV, P, NC>(2, pieces, rows, acc, &columns);
+                    self.step::<V, R, MV, P, NC>(3, pieces, rows, acc, &columns);
+                    self.advance::<R, P, NC>(FOUR, pieces);
+                    count -= FOUR;
+                }
+            }
             for _ in 0..count {
-                let mut column = [V::zero(); MV];
-                for i in 0..MV {
-                    let at = a.add(rows.above::<MV>(i));
-                    column[i] =
-                        if R::FULL || MV > 1 { V::load(at) } else { V::load_masked(at, rows.mask) };
+                self.ask_ahead::<V, R, MV, P, NC>(1, &columns);
+                self.step::<V, R, MV, P, NC>(0, pieces, rows, acc, &columns);
+                self.advance::<R, P, NC>(1, pieces);
+            }
+        }
+    }
+
+    /// Adds the product that comes after `l` others.
+    ///
+    /// # Safety
+    /// As for [`Walk::add`], and B lies so.
+    #[inline(always)]
+    unsafe fn step<V, R, const MV: usize, const P: usize, const NC: usize>(
+        &self,
+        l: usize,
+        pieces: Pieces,
+        rows: &Rows<V>,
+        acc: &mut [[[V; MV]; P]; NC],
+        columns: &Range<usize>,
+    ) where
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        let (group, b_rs, b_cs) = self.way::<P, NC>(pieces);
+        // SAFETY: the caller vouches for the instruction set, and for the memory that `a` and `b`
+        // walk along.
+        unsafe {
+            let column = self.column::<V, R, MV>(l, rows);
+            for j in columns.clone() {
+                let first = self.b[j / group].wrapping_offset((j % group) as isize * b_cs);
+                multiply(&column, first.wrapping_offset(l as isize * b_rs), &mut acc[j]);
+            }
+        }
+    }
+
+    /// Adds [`FOUR`] products by columns: their addresses are computed once and have no index.
+    ///
+    /// # Safety
+    /// As for [`Walk::add`], and each column of B lies in one piece.
+    #[inline(always)]
+    unsafe fn four_by_columns<V, R, const MV: usize, const P: usize, const NC: usize>(
+        &self,
+        rows: &Rows<V>,
+        acc: &mut [[[V; MV]; P]; NC],
+        columns: &Range<usize>,
+    ) where
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let mut a = [[V::zero(); MV]; FOUR];
+            for l in 0..FOUR {
+                a[l] = self.column::<V, R, MV>(l, rows);
+            }
+            // Written out, as above.
+            self.four_of_group::<V, MV, P, NC>(0, &a, acc, columns);
+            self.four_of_group::<V, MV, P, NC>(1, &a, acc, columns);
+            self.four_of_group::<V, MV, P, NC>(2, &a, acc, columns);
+            self.four_of_group::<V, MV, P, NC>(3, &a, acc, columns);
+        }
+    }
+
+    /// The part of [`Self::four_by_columns`] that belongs to one pointer.
+    ///
+    /// # Safety
+    /// As for that.
+    #[inline(always)]
+    unsafe fn four_of_group<V, const MV: usize, const P: usize, const NC: usize>(
+        &self,
+        group: usize,
+        a: &[[V; MV]; FOUR],
+        acc: &mut [[[V; MV]; P]; NC],
+        columns: &Range<usize>,
+    ) where
+        V: Vector<Real = X>,
+    {
+        let first = group * GROUP;
+        for j in columns.start.max(first)..columns.end.min(first + GROUP) {
+            let mut from = self.b[group];
+            if j > first {
+                from = apart(from.wrapping_offset((j - first) as isize * self.b_cs));
+            }
+            for l in 0..FOUR {
+                // SAFETY: the caller's promises.
+                unsafe { multiply(&a[l], from.add(l * P), &mut acc[j]) };
+            }
+        }
+    }
+
+    /// The column of A that comes after `l` others.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set of `V`, and there is such a column.
+    #[inline(always)]
+    unsafe fn column<V, R, const MV: usize>(&self, l: usize, rows: &Rows<V>) -> [V; MV]
+    where
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        let first = self.a.wrapping_offset(l as isize * self.a_cs);
+        // SAFETY: the caller's promises. Only rows that exist are read.
+        unsafe {
+            let mut column = [V::zero(); MV];
+            for i in 0..MV {
+                let at = first.add(rows.above::<MV>(i));
+                column[i] =
+                    if R::FULL || MV > 1 { V::load(at) } else { V::load_masked(at, rows.mask) };
+            }
+            column
+        }
+    }
+
+    /// Asks for what is wanted later, as far ahead as the next `count` products are long.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set of `V`.
+    #[inline(always)]
+    unsafe fn ask_ahead<V, R, const MV: usize, const P: usize, const NC: usize>(
+        &self,
+        count: usize,
+        columns: &Range<usize>,
+    ) where
+        V: Vector<Real = X>,
+        R: Reading,
+    {
+        // SAFETY: the caller's promise.
+        unsafe {
+            // Once, whoever else takes this step for other columns.
+            if R::PACKED && columns.start == 0 {
+                for byte in (0..count * NC * P * size_of::<X>()).step_by(LINE_BYTES) {
+                    V::prefetch_far(self.b[0].wrapping_byte_add(self.ahead + byte));
                 }
-                // Once, whoever else takes this step for other columns.
-                if R::PACKED && columns.start == 0 {
-                    V::prefetch_far(b[0].wrapping_byte_add(*ahead));
-                }
-                if R::AHEAD {
-                    for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
-                        V::prefetch_far(a.wrapping_byte_add(*ahead + i * size_of::<V>()));
-                    }
-                }
-                for j in columns.clone() {
-                    for p in 0..P {
-                        let from = b[j / group].wrapping_offset((j % group) as isize * *b_cs);
-                        let s = V::splat(*from.add(p));
-                        for i in 0..MV {
-                            acc[j][p][i] = column[i].mul_add(s, acc[j][p][i]);
-                        }
-                    }
-                }
-                *a = a.wrapping_offset(*a_cs);
-                for g in 0..NC.div_ceil(group) {
-                    b[g] = b[g].wrapping_offset(*b_rs);
-                    if !R::PACKED {
-                        b[g] = apart(b[g]);
-                    }
+            }
+            if R::AHEAD {
+                for i in (0..MV).step_by((LINE_BYTES / size_of::<V>()).max(1)) {
+                    V::prefetch_far(self.a.wrapping_byte_add(self.ahead + i * size_of::<V>()));
                 }
             }
         }
     }
+
+    /// Goes on by `count` products. The step behind the last one may leave the matrix.
+    #[inline(always)]
+    fn advance<R: Reading, const P: usize, const NC: usize>(
+        &mut self,
+        count: usize,
+        pieces: Pieces,
+    ) {
+        let (group, b_rs, _) = self.way::<P, NC>(pieces);
+        self.a = self.a.wrapping_offset(count as isize * self.a_cs);
+        for g in 0..NC.div_ceil(group) {
+            self.b[g] = self.b[g].wrapping_offset(count as isize * b_rs);
+            if !R::PACKED {
+                self.b[g] = apart(self.b[g]);
+            }
+        }
+    }
+
+    /// Columns of B to a pointer, and the strides of B, of which one may be known when this compiles.
+    #[inline(always)]
+    fn way<const P: usize, const NC: usize>(&self, pieces: Pieces) -> (usize, isize, isize) {
+        match pieces {
+            Pieces::Rows => (NC, self.b_rs, P as isize),
+            Pieces::Columns => (GROUP, P as isize, self.b_cs),
+            Pieces::Any => (GROUP, self.b_rs, self.b_cs),
+        }
+    }
 }
+
+/// What of B lies in one piece.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pieces {
+    /// Every row, or all of them.
+    Rows,
+    /// Every column.
+    Columns,
+    /// Perhaps nothing.
+    Any,
+}
+
+/// Adds the product of a column of A and the P parts at `from` of an element of B.
+///
+/// # Safety
+/// The CPU has the instruction set of `V`, and there is such an element.
+#[inline(always)]
+unsafe fn multiply<V: Vector, const MV: usize, const P: usize>(
+    column: &[V; MV],
+    from: *const V::Real,
+    acc: &mut [[V; MV]; P],
+) {
+    for p in 0..P {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let s = V::splat(*from.add(p));
+            for i in 0..MV {
+                acc[p][i] = column[i].mul_add(s, acc[p][i]);
+            }
+        }
+    }
+}
+
+/// Products that are taken together.
+const FOUR: usize = 4;
 
 /// How many lines of A are asked for before they are wanted, in all of its k columns together...
 const LINES_AHEAD: usize = 256;
