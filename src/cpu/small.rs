@@ -249,7 +249,7 @@ fn at_once<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usiz
 /// Whether A is better packed even though its rows are contiguous: its columns push each other out of the
 /// caches, and are wanted often enough.
 #[inline(always)]
-pub(super) fn is_conflicting<T>(p: &Gemm<'_, T>) -> bool {
+fn is_conflicting<T>(p: &Gemm<'_, T>) -> bool {
     p.c.cols() > ALIASED_COLS && are_aliased(&p.a)
 }
 

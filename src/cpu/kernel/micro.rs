@@ -8,8 +8,9 @@
 //! C ← α·acc + β·C
 //! ```
 //!
-//! A large tile of C is written in [`burst`]s: the last few products are taken by columns, and some
-//! columns are written before the next ones get theirs. No sum changes its order by that.
+//! Where it pays ([`Isa::BURST_BYTES`]) a large tile of C is written in [`burst`]s: the last few products
+//! are taken by columns, and some columns are written before the next ones get theirs. No sum changes
+//! its order by that.
 //!
 //! Complex numbers use the same loop. A column of A is then a run of (re, im) pairs, and B gives
 //! two broadcasts, so that `acc[j][0]` gathers `(Σ re·re, Σ im·re)` and `acc[j][1]` gathers

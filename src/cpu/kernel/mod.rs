@@ -161,9 +161,9 @@ pub(crate) trait Isa: Turn {
     /// Bytes of C that are written without a pause. A core has room for so many stores that wait for
     /// their sums, and one more holds up everything behind it until the first of them is in the cache.
     const BURST_BYTES: usize = usize::MAX;
-    /// Whether to spare every operation that is no FMA. A core of Intel's takes in three operations for
-    /// every two FMAs, or half as many where two threads share it, and an FMA counts twice if it reads
-    /// from an address with an index.
+    /// Whether to spare operations that are no FMAs. Golden Cove takes in six operations in the time of
+    /// two FMAs, but two threads share them, and an FMA that reads from an address with an index counts
+    /// twice (Intel's optimization manual, on micro-fusion and indexed addresses).
     const IS_LEAN: bool = false;
 
     /// [`super::pack::panel`] with the instruction set enabled.

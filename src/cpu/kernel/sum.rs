@@ -1,4 +1,10 @@
 //! The sum of a micro-kernel: how it goes along the columns of A and the rows of B.
+//!
+//! Every step multiplies a column of A by the elements of a row of B. Where operations that are no FMAs
+//! are to be spared ([`Isa::IS_LEAN`]) the kernel looks once which pieces B has, whole rows or whole
+//! columns, for then one of the two strides is part of the instructions, and takes four steps
+//! at a time. A single vector reads each element of B in the FMA itself; there four steps go by columns,
+//! for an address without an index.
 
 use super::vector::Vector;
 use super::{Isa, Kernels};
