@@ -2,13 +2,17 @@
 
 use super::kernel::{Available, Kernels, MicroKernel};
 use super::path::{self, Path};
-use super::{parallel, small};
+use super::{caches, parallel, small};
 use crate::fenv;
 use crate::problem::Gemm;
 use crate::threads::Threads;
 
-/// From so much work on threads are worth it: about 64 × 64 × 64.
+/// From so much work on threads are worth it, the time to read the operands counted: about 64 × 64 × 64
+/// where they share an L3 that is near...
 const SHORT: usize = 64 * 64 * 64;
+
+/// ... and where they do not, about 75 × 75 × 75: cores take longer to tell each other something.
+const SHORT_AFAR: usize = 80 * 80 * 80;
 
 /// From so much work on it is worth waking threads that sleep: about 128 × 128 × 128.
 const LONG: usize = 128 * 128 * 128;
@@ -20,7 +24,11 @@ const READING: usize = 8;
 #[inline]
 pub(super) fn wants_threads(m: usize, n: usize, k: usize) -> bool {
     // Sizes that are all below 64 need no product.
-    (m | n | k) >= 64 && work(m, n, k) >= SHORT
+    if m | n | k < 64 {
+        return false;
+    }
+    let work = work(m, n, k);
+    work >= SHORT_AFAR || (work >= SHORT && caches::here().core().has_near_l3())
 }
 
 /// How long a product takes, in multiplications.
