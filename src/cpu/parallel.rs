@@ -19,6 +19,10 @@ const TICKETS_PER_THREAD: usize = 4;
 /// Entries of C that are worth a ticket beyond one per thread.
 const TICKET_SIZE: usize = 64 * 64;
 
+/// Fewest bytes of a column of C that a thread writes where C is cut between rows. Where threads write
+/// neighbouring lines, caches that fetch lines in pairs take them from each other.
+const COLUMN_BYTES: usize = 256;
+
 /// Most multiplications of a product whose threads are better off without packing, where A need not
 /// be. A sum that is taken in one step has the same bits either way.
 const UNPACKED: usize = 192 * 192 * 192;
@@ -72,7 +76,7 @@ fn by_pieces<T: Kernels>(
         // A is to be read once. Rows that are taken together must stay together: the sums of others are
         // cut differently.
         Path::Dots { is_column, .. } => Pieces::of_rows(m, n, kernel.dot_rows(is_column), wanted),
-        _ => Pieces::new(m, n, 1 << kernel.lanes_log2, wanted),
+        _ => Pieces::new(m, n, 1 << kernel.lanes_log2, COLUMN_BYTES / size_of::<T>(), wanted),
     };
     crew.for_each(pieces.count(m, n), |ticket| {
         let (i, j) = pieces.origin(ticket);
@@ -102,11 +106,13 @@ struct Pieces {
 
 impl Pieces {
     /// About `wanted` pieces, cut so that they are as even as possible when rows come in whole
-    /// `unit`s, say vectors: between rows if that makes no difference, for rows of A may be packed.
-    fn new(m: usize, n: usize, unit: usize, wanted: usize) -> Pieces {
+    /// `unit`s, say vectors: between rows if that makes no difference, for rows of A may be packed, and
+    /// each piece has `fewest` of them.
+    fn new(m: usize, n: usize, unit: usize, fewest: usize, wanted: usize) -> Pieces {
         let units = m.div_ceil(unit);
         let (height, width) = (units.div_ceil(wanted), n.div_ceil(wanted));
-        if height.saturating_mul(n) <= units.saturating_mul(width) {
+        let are_even = height.saturating_mul(n) <= units.saturating_mul(width);
+        if are_even && height * unit >= fewest {
             Pieces::of_rows(m, n, unit, wanted)
         } else {
             Pieces { rows: m, cols: width, is_by_rows: false }
@@ -200,7 +206,7 @@ mod tests {
         for m in sizes {
             for n in sizes {
                 for wanted in [1, 2, 8, 28] {
-                    let pieces = Pieces::new(m, n, 16, wanted);
+                    let pieces = Pieces::new(m, n, 16, 32, wanted);
                     let mut covered = vec![0; m * n];
                     for ticket in 0..pieces.count(m, n) {
                         let (i, j) = pieces.origin(ticket);
@@ -217,7 +223,11 @@ mod tests {
             }
         }
         // Seven vectors of rows are no two halves, a hundred columns are.
-        assert_eq!(Pieces::new(100, 100, 16, 2), Pieces { rows: 100, cols: 50, is_by_rows: false });
-        assert_eq!(Pieces::new(64, 64, 16, 2), Pieces { rows: 32, cols: 64, is_by_rows: true });
+        let columns = |rows, cols| Pieces { rows, cols, is_by_rows: false };
+        assert_eq!(Pieces::new(100, 100, 16, 32, 2), columns(100, 50));
+        // Two halves of two vectors each are high enough, or not.
+        let rows = Pieces { rows: 32, cols: 64, is_by_rows: true };
+        assert_eq!(Pieces::new(64, 64, 16, 32, 2), rows);
+        assert_eq!(Pieces::new(64, 64, 16, 33, 2), columns(64, 32));
     }
 }
