@@ -24,7 +24,7 @@ const READING: usize = 8;
 #[inline]
 pub(super) fn wants_threads(m: usize, n: usize, k: usize) -> bool {
     // Sizes that are all below 64 need no product.
-    if m | n | k < 64 {
+    if (m | n | k) < 64 {
         return false;
     }
     let work = work(m, n, k);

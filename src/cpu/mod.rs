@@ -20,10 +20,10 @@
 //!
 //! For one shape, one kernel family and the same contiguous lines the result is defined to the
 //! bit. The sum is cut at the same places whatever the number of threads, and whatever [`caches`] the
-//! machine has, which only decide what is packed (`path`), and how much at a time (`blocking`). Between cuts each entry of
-//! C is one chain of additions in the order of the index, or for dot products as many as one, two or
-//! four vectors have lanes, which are then added up by halves; then `α·sum + β·C` per cut. Nothing
-//! looks at alignment.
+//! machine has, which only decide what is packed (`path`), and how much at a time (`blocking`). Between
+//! cuts each entry of C is one chain of additions in the order of the index, or for dot products as many
+//! as one, two or four vectors have lanes, which are then added up by halves; then `α·sum + β·C` per
+//! cut. Nothing looks at alignment.
 
 mod apart;
 mod blocking;

@@ -259,6 +259,7 @@ impl<X: Scalar> Walk<X> {
                 while count >= FOUR {
                     self.ask_ahead::<V, R, MV, P, NC>(FOUR, &columns);
                     // Written out: longer loops are not unrolled, and the sums would go through memory.
+                    const { assert!(FOUR == 4) };
                     self.step::<V, R, MV, P, NC>(0, pieces, rows, acc, &columns);
                     self.step::<V, R, MV, P, NC>(1, pieces, rows, acc, &columns);
                     self.step::<V, R, MV, P, NC>(2, pieces, rows, acc, &columns);
@@ -323,7 +324,8 @@ impl<X: Scalar> Walk<X> {
             for l in 0..FOUR {
                 a[l] = self.column::<V, R, MV>(l, rows);
             }
-            // Written out, as above.
+            // Written out, as above: every group has its line.
+            const { assert!(MAX_GROUPS == 4) };
             self.four_of_group::<V, MV, P, NC>(0, &a, acc, columns);
             self.four_of_group::<V, MV, P, NC>(1, &a, acc, columns);
             self.four_of_group::<V, MV, P, NC>(2, &a, acc, columns);
