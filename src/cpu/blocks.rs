@@ -34,7 +34,7 @@ fn five_loops<T: Kernels>(
     take: impl Fn(usize) -> Option<Scratch>,
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
-    let sizes = kernel.sizes(k, core, 1);
+    let sizes = kernel.sizes(kernel.blocking.step(k), core, 1);
     let Some(blocks) = Blocks::reserve(kernel, sizes, (m, n, k), take) else {
         return small::gemm(kernel, p, kernel.blocking.step(k));
     };
@@ -182,7 +182,11 @@ impl<T: Kernels> Stage<'_, T> {
         let (ic, jc, pc) = self.origin;
         let (rows, cols, length) = self.lengths;
         let (mr, nr, threads) = (kernel.mr, kernel.nr, crew.count());
-        let mc = |core: &Core| kernel.sizes(p.k(), core, threads).mc;
+        let mc = |core: &Core| {
+            // A ticket goes through all steps. Where L3 is far, L2 is to hold the rows of all of them.
+            let line = if core.has_near_l3() { shared.step } else { length };
+            kernel.sizes(line, core, threads).mc
+        };
         // Rows first, so that a block of A fits its cache; then columns, for enough tickets.
         let down = rows.div_ceil(machine.cores().iter().map(mc).max().unwrap_or(mr));
         let work =
@@ -366,7 +370,7 @@ fn side_by_side<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::caches::{Cache, Levels, Source};
+    use crate::cpu::caches::{Cache, CoreType, Levels, Source};
     use crate::cpu::sample::{self, kernels};
     use crate::threads::Threads;
 
@@ -397,13 +401,27 @@ mod tests {
     #[test]
     fn neither_caches_nor_threads_show() {
         let threads = Threads::new(3);
-        // Cores of different kinds, whose blocks are a few panels or more than there is to pack.
-        let core = |l2_kib: usize, l3_kib: usize| {
-            let cache = |kib| Cache { bytes: kib << 10, users: 1 };
-            let caches = Levels { l1: cache(16), l2: cache(l2_kib), l3: Some(cache(l3_kib)) };
-            Core { of_type: None, caches, source: Source::Guess }
+        // Cores of different kinds, whose blocks are a few panels or more than there is to pack. The L3
+        // of one is near.
+        const fn levels(l2_kib: usize, l3_kib: usize) -> Levels {
+            const fn cache(kib: usize) -> Cache {
+                Cache { bytes: kib << 10, users: 1 }
+            }
+            Levels { l1: cache(16), l2: cache(l2_kib), l3: Some(cache(l3_kib)) }
+        }
+        static NEAR: CoreType = CoreType {
+            name: "near",
+            caches: levels(256, 32 << 10),
+            has_near_l3: true,
+            has_half_units: false,
         };
-        let cores = [core(64, 128), core(256, 512), core(1024, 32 << 10)];
+        let core = |of_type, caches| Core { of_type, caches, source: Source::Guess };
+        let cores = [
+            core(None, levels(64, 128)),
+            core(None, levels(256, 512)),
+            core(None, levels(1024, 32 << 10)),
+            core(Some(&NEAR), NEAR.caches),
+        ];
         kernels().for_each(|kernel| {
             let expected = product(|p| five_loops(kernel, p, &cores[0], Scratch::take));
             for here in 0..cores.len() {

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use types::CoreType;
+pub use types::CoreType;
 
 /// A cache that holds data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

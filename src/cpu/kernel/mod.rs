@@ -397,11 +397,10 @@ impl<T: Kernels> MicroKernel<T> {
         self.blocking
     }
 
-    /// Sizes of the blocks for sums of length `k`, on a core where so many threads compute: the
-    /// shorter the steps of the sum, the more rows fill the cache.
-    pub fn sizes(&self, k: usize, core: &Core, threads: usize) -> Sizes {
-        let line = self.blocking.step(k).max(1) * size_of::<T>();
-        Sizes::new(core, threads, line, self.tile())
+    /// Sizes of the blocks for parts of sums of such a length, on a core where so many threads compute:
+    /// the shorter these are, the more rows fill the cache.
+    pub fn sizes(&self, length: usize, core: &Core, threads: usize) -> Sizes {
+        Sizes::new(core, threads, length.max(1) * size_of::<T>(), self.tile())
     }
 
     /// How many rows dot products are taken of at a time; `is_column` says that C has one column.
