@@ -11,7 +11,7 @@
 //!   blocks of B and A are packed into panels, and the micro-kernel walks over tiles of MR × NR.
 //!
 //! `parallel` shares a product between threads: `blocks` by packing together, `inner` by the steps of
-//! a long sum where C is small, and all else by pieces of C, one ticket each, on the path of the
+//! a long sum where C is small, and all else by pieces of C (`cut`), one ticket each, on the path of the
 //! whole. All paths end in [`kernel`]: the only place with instructions of one CPU.
 //!
 //! [`entries()`] computes single entries of C, those that the NPU leaves out.
@@ -29,6 +29,7 @@ mod apart;
 mod blocking;
 mod blocks;
 pub mod caches;
+mod cut;
 mod dots;
 mod entries;
 pub mod gemm;

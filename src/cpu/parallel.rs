@@ -5,6 +5,7 @@
 //! product of its own. The sum is never cut where one thread would not cut it, so that the number
 //! of threads does not show in the result.
 
+use super::cut::Cut;
 use super::kernel::{Kernels, MicroKernel};
 use super::path::Path;
 use super::scratch::Scratch;
@@ -12,16 +13,6 @@ use super::{blocks, inner};
 use crate::mat::MatMut;
 use crate::problem::Gemm;
 use crate::threads::Crew;
-
-/// Most tickets per thread: enough for a thread that lags behind to be relieved of work.
-const TICKETS_PER_THREAD: usize = 4;
-
-/// Entries of C that are worth a ticket beyond one per thread.
-const TICKET_SIZE: usize = 64 * 64;
-
-/// Fewest bytes of a column of C that a thread writes where C is cut between rows. Where threads write
-/// neighbouring lines, caches that fetch lines in pairs take them from each other.
-const COLUMN_BYTES: usize = 256;
 
 /// Most multiplications of a product whose threads are better off without packing, where A need not
 /// be. A sum that is taken in one step has the same bits either way.
@@ -69,18 +60,10 @@ fn by_pieces<T: Kernels>(
     path: Path,
     crew: &mut Crew<'_>,
 ) {
-    let (m, n) = (p.m(), p.n());
-    let count = crew.count();
-    let wanted = (m.saturating_mul(n) / TICKET_SIZE).clamp(count, TICKETS_PER_THREAD * count);
-    let pieces = match path {
-        // A is to be read once. Rows that are taken together must stay together: the sums of others are
-        // cut differently.
-        Path::Dots { is_column, .. } => Pieces::of_rows(m, n, kernel.dot_rows(is_column), wanted),
-        _ => Pieces::new(m, n, 1 << kernel.lanes_log2, COLUMN_BYTES / size_of::<T>(), wanted),
-    };
-    crew.for_each(pieces.count(m, n), |ticket| {
-        let (i, j) = pieces.origin(ticket);
-        let (rows, cols) = (pieces.rows.min(m - i), pieces.cols.min(n - j));
+    let cut = Cut::of(kernel, p, path, crew.count());
+    crew.for_each(cut.count(), |ticket| {
+        let (i, j) = cut.origin(ticket);
+        let (rows, cols) = (cut.rows.min(p.m() - i), cut.cols.min(p.n() - j));
         let mut piece = Gemm {
             alpha: p.alpha,
             a: p.a.block(i, 0, rows, p.k()),
@@ -94,44 +77,6 @@ fn by_pieces<T: Kernels>(
         };
         path.run(kernel, &mut piece);
     });
-}
-
-/// C cut into pieces of `rows × cols`, between rows or between columns; the last may be smaller.
-#[derive(Debug, PartialEq, Eq)]
-struct Pieces {
-    rows: usize,
-    cols: usize,
-    is_by_rows: bool,
-}
-
-impl Pieces {
-    /// About `wanted` pieces, cut so that they are as even as possible when rows come in whole
-    /// `unit`s, say vectors: between rows if that makes no difference, for rows of A may be packed, and
-    /// each piece has `fewest` of them.
-    fn new(m: usize, n: usize, unit: usize, fewest: usize, wanted: usize) -> Pieces {
-        let units = m.div_ceil(unit);
-        let (height, width) = (units.div_ceil(wanted), n.div_ceil(wanted));
-        let are_even = height.saturating_mul(n) <= units.saturating_mul(width);
-        if are_even && height * unit >= fewest {
-            Pieces::of_rows(m, n, unit, wanted)
-        } else {
-            Pieces { rows: m, cols: width, is_by_rows: false }
-        }
-    }
-
-    /// About `wanted` pieces, cut between rows.
-    fn of_rows(m: usize, n: usize, unit: usize, wanted: usize) -> Pieces {
-        Pieces { rows: m.div_ceil(unit).div_ceil(wanted) * unit, cols: n, is_by_rows: true }
-    }
-
-    fn count(&self, m: usize, n: usize) -> usize {
-        if self.is_by_rows { m.div_ceil(self.rows) } else { n.div_ceil(self.cols) }
-    }
-
-    /// First row and column of a piece.
-    fn origin(&self, ticket: usize) -> (usize, usize) {
-        if self.is_by_rows { (ticket * self.rows, 0) } else { (0, ticket * self.cols) }
-    }
 }
 
 #[cfg(test)]
@@ -198,36 +143,5 @@ mod tests {
         let mut path = None;
         product(shape, by_rows, |p| path = Some(Path::of(kernel, p)));
         path.unwrap()
-    }
-
-    #[test]
-    fn the_pieces_cover_c_once() {
-        let sizes = [1, 3, 16, 17, 100, 640, 1023];
-        for m in sizes {
-            for n in sizes {
-                for wanted in [1, 2, 8, 28] {
-                    let pieces = Pieces::new(m, n, 16, 32, wanted);
-                    let mut covered = vec![0; m * n];
-                    for ticket in 0..pieces.count(m, n) {
-                        let (i, j) = pieces.origin(ticket);
-                        assert!(i < m && j < n, "an empty piece of {pieces:?}");
-                        for j in j..(j + pieces.cols).min(n) {
-                            for i in i..(i + pieces.rows).min(m) {
-                                covered[i + j * m] += 1;
-                            }
-                        }
-                    }
-                    assert!(covered.iter().all(|&times| times == 1), "{pieces:?}");
-                    assert!(pieces.count(m, n) <= wanted, "{pieces:?}");
-                }
-            }
-        }
-        // Seven vectors of rows are no two halves, a hundred columns are.
-        let columns = |rows, cols| Pieces { rows, cols, is_by_rows: false };
-        assert_eq!(Pieces::new(100, 100, 16, 32, 2), columns(100, 50));
-        // Two halves of two vectors each are high enough, or not.
-        let rows = Pieces { rows: 32, cols: 64, is_by_rows: true };
-        assert_eq!(Pieces::new(64, 64, 16, 32, 2), rows);
-        assert_eq!(Pieces::new(64, 64, 16, 33, 2), columns(64, 32));
     }
 }

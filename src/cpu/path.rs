@@ -136,18 +136,25 @@ impl Path {
         }
     }
 
+    /// Whether a problem is computed over packed blocks of both operands.
+    #[inline]
+    pub(super) fn packs_all<T: Scalar>(self, p: &Gemm<'_, T>) -> bool {
+        match self {
+            Path::Blocks => true,
+            // Many columns of C are as many streams to write, and only a near L3 brings them, and A
+            // again and again, soon enough.
+            Path::Stream(_) => p.n() > FEW_LINES && !caches::here().core().has_near_l3(),
+            Path::Small(_) | Path::Dots { .. } => false,
+        }
+    }
+
     /// Computes the problem, or a part of the one that the path was chosen for.
     #[inline]
     pub(super) fn run<T: Kernels>(self, kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>) {
         match self {
             Path::Small(depth) => small::gemm(kernel, p, depth),
-            // In the same steps. Many columns of C are as many streams to write, and only a near L3
-            // brings them, and A again and again, soon enough.
-            Path::Stream(_) if p.n() > FEW_LINES && !caches::here().core().has_near_l3() => {
-                blocks::gemm(kernel, p);
-            }
-            Path::Stream(depth) => small::stream(kernel, p, depth),
-            Path::Blocks => blocks::gemm(kernel, p),
+            Path::Stream(depth) if !self.packs_all(p) => small::stream(kernel, p, depth),
+            Path::Stream(_) | Path::Blocks => blocks::gemm(kernel, p),
             Path::Dots { depth, is_column, is_far } => {
                 dots::gemm(kernel, p, depth, is_column, is_far);
             }

@@ -239,11 +239,17 @@ fn by_columns<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: u
 #[inline(always)]
 fn at_once<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, depth: usize) {
     let scaling = Scaling::of(p);
-    if p.a.has_contiguous_rows() && !is_conflicting(p) {
-        unpacked(kernel, p, scaling, depth, false);
-    } else {
+    if packs(p) {
         packed(kernel, p, scaling, depth);
+    } else {
+        unpacked(kernel, p, scaling, depth, false);
     }
+}
+
+/// Whether the rows of A are packed.
+#[inline(always)]
+pub(super) fn packs<T: Kernels>(p: &Gemm<'_, T>) -> bool {
+    !p.a.has_contiguous_rows() || is_conflicting(p)
 }
 
 /// Whether A is better packed even though its rows are contiguous: its columns push each other out of the
