@@ -129,7 +129,7 @@ pub(super) const AVX512: Table = Table {
     s: Blocking { kc: 384, in_place: 450, few_rows: 200, far_cols: 256 },
     d: Blocking { kc: 256, in_place: 450, few_rows: 200, far_cols: 256 },
     c: Blocking { kc: 256, in_place: 450, few_rows: 200, far_cols: 256 },
-    z: Blocking { kc: 256, in_place: 450, few_rows: 200, far_cols: 256 },
+    z: Blocking { kc: 256, in_place: 300, few_rows: 200, far_cols: 256 },
 };
 
 #[cfg(target_arch = "x86_64")]
