@@ -44,33 +44,32 @@ impl Cut {
         let most = (m.saturating_mul(n) / ENTRIES).clamp(threads, PER_THREAD * threads);
         let vector = 1 << kernel.lanes_log2;
         let high_enough = (m / vector.max(COLUMN_BYTES / size_of::<T>())).max(1);
-        let by_rows = |wanted: usize| Cut::between_rows(shape, vector, wanted.min(high_enough));
-        let by_columns = |wanted: usize| Cut::between_columns(shape, wanted);
-        match path {
+        // Pieces between rows, pieces between columns, and which are better.
+        let (high, wide, is_by_columns) = match path {
             // A is to be read once. Rows that are taken together must stay together: the sums of others
             // are cut differently.
             Path::Dots { is_column, .. } => {
-                Cut::between_rows(shape, kernel.dot_rows(is_column), most)
+                return Cut::between_rows(shape, kernel.dot_rows(is_column), most);
             }
             // Every piece packs the shorter operand again.
-            _ if path.packs_all(p) && m >= n => {
-                by_rows(threads).unless(by_columns(threads), threads)
-            }
-            _ if path.packs_all(p) => by_columns(threads).unless(by_rows(threads), threads),
+            _ if path.packs_all(p) => (threads, threads, m < n),
             // A is to be read once.
-            Path::Stream(_) => by_rows(most).unless(by_columns(most), threads),
+            Path::Stream(_) => (most, most, false),
             // A is to be packed for many columns, and to be read from afar by each thread once.
             _ => {
                 let core = caches::here().core();
                 let stays = core.has_near_l3() || m <= kernel.sizes(p.k(), core, threads).mc;
                 let wide_enough = n / if small::packs(p) { PACKED_COLS } else { kernel.nr };
                 let wanted = wide_enough.min(if stays { most } else { threads });
-                if wanted >= threads {
-                    by_columns(wanted).unless(by_rows(most), threads)
-                } else {
-                    by_rows(most).unless(by_columns(threads), threads)
-                }
+                (most, wanted.max(threads), wanted >= threads)
             }
+        };
+        let by_rows = Cut::between_rows(shape, vector, high.min(high_enough));
+        let by_columns = Cut::between_columns(shape, wide);
+        if is_by_columns {
+            by_columns.unless(by_rows, threads)
+        } else {
+            by_rows.unless(by_columns, threads)
         }
     }
 
@@ -84,7 +83,7 @@ impl Cut {
         Cut { rows: shape.0, cols: shape.1.div_ceil(wanted), shape }
     }
 
-    /// This cut, unless with the other the busiest of so many threads has an eighth less to do.
+    /// This cut, unless it gives the busiest of so many threads over an eighth more to do than the other.
     fn unless(self, other: Cut, threads: usize) -> Cut {
         let busiest = |cut: &Cut| {
             let pieces = cut.count().div_ceil(threads);

@@ -136,7 +136,8 @@ impl Path {
         }
     }
 
-    /// Whether a problem is computed over packed blocks of both operands.
+    /// Whether a problem is computed over packed blocks of both operands, in the same steps as it would
+    /// be otherwise.
     #[inline]
     pub(super) fn packs_all<T: Scalar>(self, p: &Gemm<'_, T>) -> bool {
         match self {
