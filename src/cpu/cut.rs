@@ -46,11 +46,8 @@ impl Cut {
         let high_enough = (m / vector.max(COLUMN_BYTES / size_of::<T>())).max(1);
         // Pieces between rows, pieces between columns, and which are better.
         let (high, wide, is_by_columns) = match path {
-            // A is to be read once. Rows that are taken together must stay together: the sums of others
-            // are cut differently.
-            Path::Dots { is_column, .. } => {
-                return Cut::between_rows(shape, kernel.dot_rows(is_column), most);
-            }
+            // A is to be read once.
+            Path::Dots { .. } => return Cut::between_rows(shape, kernel.dot_rows(n), most),
             // Every piece packs the shorter operand again.
             _ if path.packs_all(p) => (threads, threads, m < n),
             // A is to be read once.

@@ -5,25 +5,25 @@
 //! memory: for the next few columns they are still in the second cache. B lies there too, packed as
 //! the kernels read it, and very long sums are taken in steps for its sake.
 
-use super::kernel::dot::{COLUMNS, Lines, ROWS, Sums};
+use super::kernel::dot::Lines;
+use super::kernel::micro::Scaling;
 use super::kernel::{Kernels, MicroKernel};
 use super::scratch::Scratch;
 use crate::mat::MatRef;
 use crate::problem::Gemm;
-use crate::scalar::Scalar;
 
 /// Most rows of A for which contiguous columns of B are read where they lie: to pack them would take
 /// as long as to multiply.
 const FEW_ROWS: usize = 32;
 
-/// Computes a problem whose rows of A are contiguous, the sum cut into steps of `depth`. `is_column`
-/// says that the whole product, of which this may be a part, has one column, `is_far` that A is in none
+/// Computes a problem whose rows of A are contiguous, the sum cut into steps of `depth`. `is_entry`
+/// says that the whole product, of which this may be a part, has one entry, `is_far` that A is in none
 /// of the caches.
 pub(super) fn gemm<T: Kernels>(
     kernel: &MicroKernel<T>,
     p: &mut Gemm<'_, T>,
     depth: usize,
-    is_column: bool,
+    is_entry: bool,
     is_far: bool,
 ) {
     let (m, n, k) = (p.m(), p.n(), p.k());
@@ -53,7 +53,7 @@ pub(super) fn gemm<T: Kernels>(
                 Columns::Packed(x, pitch)
             }
         };
-        step(kernel, p, &Step { l, length, columns, beta, is_column, is_far }, &groups);
+        step(kernel, p, &Step { l, length, columns, beta, is_entry, is_far }, &groups);
         l += length;
         beta = T::ONE;
     }
@@ -72,8 +72,8 @@ struct Step<T> {
     columns: Columns<T>,
     /// Factor of the old C.
     beta: T,
-    /// Whether the whole product has one column.
-    is_column: bool,
+    /// Whether the whole product has one entry.
+    is_entry: bool,
     /// Whether A is asked for ahead of time.
     is_far: bool,
 }
@@ -131,21 +131,15 @@ unsafe fn pack<T: Copy>(b: &MatRef<'_, T>, lanes: usize, to: *mut T) {
 /// One step of the sums of all entries.
 fn step<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, step: &Step<T>, groups: &Groups) {
     let m = p.m();
-    let most = kernel.dot_rows(step.is_column);
-    let lanes = 1 << kernel.lanes_log2;
-    let mut sums: Sums<T> = [[[T::Real::ZERO; 4]; COLUMNS]; ROWS];
-    let mut i = 0;
-    while i < m {
-        // What is left of a single column goes row by row, which suits a C of one entry.
-        let rows = if m - i >= most || !step.is_column { most.min(m - i) } else { 1 };
+    let scaling = Scaling { beta: step.beta, ..Scaling::of(p) };
+    let (lanes, most) = (1 << kernel.lanes_log2, kernel.dot_rows(p.n()));
+    // All rows for the only group; otherwise a few for every group, which then are still in the cache.
+    let rows = if groups.count == 1 { m } else { most };
+    for i in (0..m).step_by(rows) {
         let mut asked = 0;
         for group in 0..groups.count {
             let (j, cols) = groups.get(group);
-            let dot = match (step.is_column, rows) {
-                (true, 1) => kernel.dot,
-                (true, _) => kernel.dot_column,
-                _ => kernel.dots[cols - 1],
-            };
+            let dot = if step.is_entry { kernel.dot } else { kernel.dots[cols - 1] };
             let (x, column_stride, vector_stride) = match step.columns {
                 Columns::InPlace(x, stride) => {
                     (x.wrapping_offset(j as isize * stride), stride, lanes)
@@ -155,56 +149,25 @@ fn step<T: Kernels>(kernel: &MicroKernel<T>, p: &mut Gemm<'_, T>, step: &Step<T>
                 }
             };
             // Every group asks for its share of the next rows.
-            let wanted = if step.is_far && i + most < m {
-                most * (group + 1) / groups.count - asked
-            } else {
-                0
-            };
+            let share = if step.is_far { most * (group + 1) / groups.count - asked } else { 0 };
             let lines = Lines {
                 k: step.length,
                 a: p.a.at(i, step.l),
                 row_stride: p.a.row_stride(),
-                rows,
+                rows: rows.min(m - i),
                 x,
                 column_stride,
                 vector_stride,
                 ahead: most + asked,
-                asked: wanted,
+                asked: share,
+                left: m - i,
             };
-            asked += wanted;
+            asked += share;
+            let strides = (p.c.row_stride(), p.c.col_stride());
             // SAFETY: these rows of A exist, contiguous and as long as the step, and so do the
-            // columns; the kernel's family runs here, or it would not have been chosen.
-            unsafe { dot(&lines, &mut sums) };
-            write(p, (i, j), (rows, cols), step.beta, &sums);
-        }
-        i += rows;
-    }
-}
-
-/// Writes the entries of C from (i, j) on, from their sums.
-#[inline(always)]
-fn write<T: Kernels>(
-    p: &mut Gemm<'_, T>,
-    (i, j): (usize, usize),
-    (rows, cols): (usize, usize),
-    beta: T,
-    sums: &Sums<T>,
-) {
-    for (r, sums) in sums[..rows].iter().enumerate() {
-        for (c, &sums) in sums[..cols].iter().enumerate() {
-            let sum = T::from_products(sums, p.conj_a, p.conj_b);
-            let sum = if p.alpha == T::ONE { sum } else { sum * p.alpha };
-            let at = p.c.at(i + r, j + c);
-            // SAFETY: the entry of C exists, and is read only where β ≠ 0.
-            unsafe {
-                at.write(if beta == T::ZERO {
-                    sum
-                } else if beta == T::ONE {
-                    sum + *at
-                } else {
-                    sum + *at * beta
-                });
-            }
+            // columns and the entries of C; the kernel's family runs here, or it would not have been
+            // chosen.
+            unsafe { dot(&lines, &scaling, p.c.at(i, j), strides) };
         }
     }
 }

@@ -34,8 +34,8 @@ const VERY_FAR_BYTES: usize = 8 << 20;
 
 /// Which products are dot products: those with at most so many columns, sums of at least this length
 /// and more bytes of A than this, where the columns are contiguous and where they have to be turned.
-/// To add up the lanes of a sum takes as long as a hundred multiplications, and other ways have no
-/// such additions.
+/// To add up the lanes of a sum takes as long as several multiplications, and other ways have no such
+/// additions.
 const DOTS: [(usize, usize, [usize; 2]); 2] =
     [(4, 32, [0, 0]), (32, 512, [FAR_BYTES, VERY_FAR_BYTES])];
 
@@ -51,8 +51,8 @@ pub(super) enum Path {
     Dots {
         /// The sum is cut into steps of this length.
         depth: usize,
-        /// Whether there is one column.
-        is_column: bool,
+        /// Whether C has one entry.
+        is_entry: bool,
         /// Whether A is asked for ahead of time.
         is_far: bool,
     },
@@ -110,7 +110,7 @@ impl Path {
         if n <= m && are_dots(&p.a, &p.b.t()) {
             let longest = ROW_BYTES.min(COLUMNS_BYTES / n) / size_of::<T>();
             let depth = blocking::even(k, longest);
-            return Path::Dots { depth, is_column: n == 1, is_far: bytes > VERY_FAR_BYTES };
+            return Path::Dots { depth, is_entry: m == 1, is_far: bytes > VERY_FAR_BYTES };
         }
         let elements = m.saturating_mul(k);
         let Blocking { in_place, few_rows, far_cols, .. } = kernel.blocking;
@@ -156,8 +156,8 @@ impl Path {
             Path::Small(depth) => small::gemm(kernel, p, depth),
             Path::Stream(depth) if !self.packs_all(p) => small::stream(kernel, p, depth),
             Path::Stream(_) | Path::Blocks => blocks::gemm(kernel, p),
-            Path::Dots { depth, is_column, is_far } => {
-                dots::gemm(kernel, p, depth, is_column, is_far);
+            Path::Dots { depth, is_entry, is_far } => {
+                dots::gemm(kernel, p, depth, is_entry, is_far);
             }
         }
     }

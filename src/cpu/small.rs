@@ -70,6 +70,10 @@ pub(super) fn in_a_row<'a, T: Kernels>(
     }
     let (b_rs, b_cs) = (p.b.row_stride(), p.b.col_stride());
     let (a, a_rs, a_cs) = (p.a.ptr(), p.a.row_stride(), p.a.col_stride());
+    // One line is not worth packing for, and longer sums may be added up in any order.
+    if k > TINY && (m == 1 || (n == 1 && a_rs != 1)) {
+        return Err(p);
+    }
     let (scaling, c, ld) = (Scaling::of(&p), p.c.ptr(), p.c.col_stride());
     // SAFETY: the operands are the views, and so are the tiles, whose rows are contiguous. C overlaps
     // neither A nor B, for it is borrowed alone. The kernel's family runs here, or it would not

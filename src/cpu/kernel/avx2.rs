@@ -4,7 +4,7 @@
 //! broadcasts of B. Two FMAs per cycle of four or five cycles' latency want ten accumulators at
 //! least.
 
-use super::dot::{self, Lines, Sums};
+use super::dot::{self, Lines};
 use super::micro::{self, Scaling};
 use super::sum::{Operands, Reading};
 use super::vector::Vector;
@@ -67,13 +67,15 @@ impl Isa for Avx2 {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         lines: &Lines<T>,
-        sums: &mut Sums<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        strides: (isize, isize),
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, scaling, c, strides) }
     }
 }
 
@@ -199,6 +201,36 @@ pub(super) unsafe fn fold_4(x: __m256d) -> [f64; 2] {
     }
 }
 
+/// [`Vector::pair_sums`] of eight numbers.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+pub(super) unsafe fn pair_sums_8(x: __m256, y: __m256) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let even = _mm256_shuffle_ps::<0b10_00_10_00>(x, y);
+        let odd = _mm256_shuffle_ps::<0b11_01_11_01>(x, y);
+        // Two sums of x, two of y, two of x, two of y.
+        let sums = _mm256_castps_pd(_mm256_add_ps(even, odd));
+        _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(sums))
+    }
+}
+
+/// [`Vector::pair_sums`] of four numbers.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+pub(super) unsafe fn pair_sums_4(x: __m256d, y: __m256d) -> __m256d {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // A sum of x, one of y, one of x, one of y.
+        let sums = _mm256_add_pd(_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
+        _mm256_permute4x64_pd::<0b11_01_10_00>(sums)
+    }
+}
+
 /// The first lanes of a vector: as a vector for loads, and counted, in lanes of 32 bits, for stores. A
 /// masked store takes AMD's CPUs up to Zen 4 ten times as long as the few that write the same lanes.
 #[derive(Clone, Copy)]
@@ -302,6 +334,11 @@ impl Vector for F32x8 {
         F32x8(unsafe { _mm256_permute_ps::<0b10_11_00_01>(self.0) })
     }
     #[inline(always)]
+    unsafe fn pair_sums(self, other: Self) -> Self {
+        // SAFETY: see `zero`.
+        F32x8(unsafe { pair_sums_8(self.0, other.0) })
+    }
+    #[inline(always)]
     unsafe fn fold(self) -> [f32; 2] {
         // SAFETY: see `zero`.
         unsafe { fold_8(self.0) }
@@ -380,6 +417,11 @@ impl Vector for F64x4 {
     unsafe fn swap_pairs(self) -> Self {
         // SAFETY: see `zero`.
         F64x4(unsafe { _mm256_permute_pd::<0b0101>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn pair_sums(self, other: Self) -> Self {
+        // SAFETY: see `zero`.
+        F64x4(unsafe { pair_sums_4(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn fold(self) -> [f64; 2] {

@@ -5,8 +5,8 @@
 //! limit. Tiles of at most half a vector of rows take half vectors. Some CPUs multiply twice as many of
 //! these: there they take the last rows of higher tiles too.
 
-use super::avx2::{Avx2, fold_4, fold_8};
-use super::dot::{self, Lines, Sums};
+use super::avx2::{Avx2, fold_4, fold_8, pair_sums_4, pair_sums_8};
+use super::dot::{self, Lines};
 use super::micro::{self, Micro, Scaling};
 use super::sum::{Operands, Reading};
 use super::vector::{Square, Vector};
@@ -120,13 +120,15 @@ impl<const HALVES: bool> Isa for Avx512<HALVES> {
     #[target_feature(enable = "avx512f,avx512vl")]
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         lines: &Lines<T>,
-        sums: &mut Sums<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        strides: (isize, isize),
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, scaling, c, strides) }
     }
 }
 
@@ -287,12 +289,43 @@ unsafe fn fold_8_of_64(x: __m512d) -> [f64; 2] {
     unsafe { fold_4(_mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x))) }
 }
 
+/// [`Vector::pair_sums`] of 16 numbers.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn pair_sums_16(x: __m512, y: __m512) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+        let (even, odd) = (_mm512_permutex2var_ps(x, even, y), _mm512_permutex2var_ps(x, odd, y));
+        _mm512_add_ps(even, odd)
+    }
+}
+
+/// [`Vector::pair_sums`] of 8 numbers of 64 bits.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn pair_sums_8_of_64(x: __m512d, y: __m512d) -> __m512d {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+        let odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+        let (even, odd) = (_mm512_permutex2var_pd(x, even, y), _mm512_permutex2var_pd(x, odd, y));
+        _mm512_add_pd(even, odd)
+    }
+}
+
 /// Defines vectors by their intrinsics: whole registers, and halves for the edges.
 macro_rules! vectors {
     ($(
         $name:ident: $real:ty, $register:ty, $mask:ty, $lanes:literal,
         $zero:ident, $splat:ident, $blend:ident, $odd:literal, $load:ident, $store:ident,
-        $load_masked:ident, $store_masked:ident, $mul:ident, $fma:ident, $permute:ident, $swap:literal, $fold:ident;
+        $load_masked:ident, $store_masked:ident, $mul:ident, $fma:ident, $permute:ident, $swap:literal,
+        $pair_sums:ident, $fold:ident;
     )*) => {$(
         #[derive(Clone, Copy)]
         struct $name($register);
@@ -367,6 +400,11 @@ macro_rules! vectors {
                 $name(unsafe { $permute::<$swap>(self.0) })
             }
             #[inline(always)]
+            unsafe fn pair_sums(self, other: Self) -> Self {
+                // SAFETY: see `zero`.
+                $name(unsafe { $pair_sums(self.0, other.0) })
+            }
+            #[inline(always)]
             unsafe fn fold(self) -> [$real; 2] {
                 // SAFETY: see `zero`.
                 unsafe { $fold(self.0) }
@@ -378,17 +416,18 @@ vectors! {
     F32x16: f32, __m512, __mmask16, 16,
         _mm512_setzero_ps, _mm512_set1_ps, _mm512_mask_blend_ps, 0xAAAA, _mm512_loadu_ps,
         _mm512_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_mul_ps,
-        _mm512_fmadd_ps, _mm512_permute_ps, 0b10_11_00_01, fold_16;
+        _mm512_fmadd_ps, _mm512_permute_ps, 0b10_11_00_01, pair_sums_16, fold_16;
     F64x8: f64, __m512d, __mmask8, 8,
         _mm512_setzero_pd, _mm512_set1_pd, _mm512_mask_blend_pd, 0xAA, _mm512_loadu_pd,
         _mm512_storeu_pd, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_mul_pd,
-        _mm512_fmadd_pd, _mm512_permute_pd, 0b01_01_01_01, fold_8_of_64;
+        _mm512_fmadd_pd, _mm512_permute_pd, 0b01_01_01_01,
+        pair_sums_8_of_64, fold_8_of_64;
     F32x8: f32, __m256, __mmask8, 8,
         _mm256_setzero_ps, _mm256_set1_ps, _mm256_mask_blend_ps, 0xAA, _mm256_loadu_ps,
         _mm256_storeu_ps, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps, _mm256_mul_ps,
-        _mm256_fmadd_ps, _mm256_permute_ps, 0b10_11_00_01, fold_8;
+        _mm256_fmadd_ps, _mm256_permute_ps, 0b10_11_00_01, pair_sums_8, fold_8;
     F64x4: f64, __m256d, __mmask8, 4,
         _mm256_setzero_pd, _mm256_set1_pd, _mm256_mask_blend_pd, 0xA, _mm256_loadu_pd,
         _mm256_storeu_pd, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd, _mm256_mul_pd,
-        _mm256_fmadd_pd, _mm256_permute_pd, 0b0101, fold_4;
+        _mm256_fmadd_pd, _mm256_permute_pd, 0b0101, pair_sums_4, fold_4;
 }

@@ -345,7 +345,7 @@ unsafe fn combine<V: Vector>(by_re: V, by_im: V, signs: &Signs<V>) -> V {
 /// # Safety
 /// The CPU has the instruction set of `V`.
 #[inline(always)]
-unsafe fn product<T: Kernels, V: Vector<Real = T::Real>>(x: V, factor: T) -> V {
+pub(super) unsafe fn product<T: Kernels, V: Vector<Real = T::Real>>(x: V, factor: T) -> V {
     let (re, im) = factor.parts();
     // SAFETY: the caller's promise.
     unsafe {

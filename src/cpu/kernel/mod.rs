@@ -8,7 +8,7 @@ use super::caches::Core;
 use super::pack::{Pack, Turn};
 use super::tile;
 use crate::scalar::{Scalar, c32, c64};
-use dot::{Dot, Lines, Sums};
+use dot::{Dot, Lines};
 use micro::{Micro, Scaling};
 use num_complex::Complex;
 use sum::{InPlace, Operands, Panels, Reading, Streams, Whole};
@@ -127,6 +127,7 @@ macro_rules! kernels {
                 let $x = self;
                 $parts
             }
+            #[inline(always)]
             fn from_products(sums: [Self::Real; 4], conj_a: bool, conj_b: bool) -> Self {
                 $of_products(sums, conj_a, conj_b)
             }
@@ -141,6 +142,7 @@ kernels! {
 }
 
 /// A complex sum from those of the products of parts.
+#[inline(always)]
 fn complex<R: Scalar>(
     [re_re, im_im, re_im, im_re]: [R; 4],
     conj_a: bool,
@@ -199,7 +201,9 @@ pub(crate) trait Isa: Turn {
     /// As for [`Dot`].
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         lines: &Lines<T>,
-        sums: &mut Sums<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        strides: (isize, isize),
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>;
@@ -224,13 +228,11 @@ pub struct MicroKernel<T: Scalar> {
     pub(super) full: Micro<T>,
     /// `stream[c - 1]`: MR rows, c columns, operands of any strides, of which A is far away.
     stream: [Micro<T>; MAX_COLUMNS],
-    /// Dot products of one row and one column.
+    /// The dot product of one row and one column.
     pub(super) dot: Dot<T>,
-    /// Those of [`dot::ROWS`] rows and one column that is all there is.
-    pub(super) dot_column: Dot<T>,
-    /// `dots[c - 1]`: those of some rows and c columns.
+    /// `dots[c - 1]`: those of rows and c columns.
     pub(super) dots: [Dot<T>; dot::COLUMNS],
-    /// How many rows these have.
+    /// How many rows those of several columns take at a time.
     dot_rows: usize,
     /// How many columns there are kernels for.
     pub(super) dot_columns: usize,
@@ -350,7 +352,6 @@ impl<T: Kernels> MicroKernel<T> {
             full: I::micro::<T, V, Panels, MV, P, NR>,
             stream: parts::<T, I, V, Streams, MV, P>(columns[MV - 1]),
             dot: I::dot::<T, V, P, 1, 1, 4>,
-            dot_column: I::dot::<T, V, P, { dot::ROWS }, 1, 2>,
             dots: dots::<T, I, V, P, DR>(DC),
             dot_rows: DR,
             dot_columns: DC,
@@ -403,9 +404,13 @@ impl<T: Kernels> MicroKernel<T> {
         Sizes::new(core, threads, length.max(1) * size_of::<T>(), self.tile())
     }
 
-    /// How many rows dot products are taken of at a time; `is_column` says that C has one column.
-    pub(super) fn dot_rows(&self, is_column: bool) -> usize {
-        if is_column { dot::ROWS } else { self.dot_rows }
+    /// How many rows of C dot products are taken of at a time, where it has so many columns.
+    pub(super) fn dot_rows(&self, columns: usize) -> usize {
+        match columns {
+            1 if T::COMPLEX => dot::ROWS / 2,
+            1 => dot::ROWS,
+            _ => self.dot_rows,
+        }
     }
 
     /// Rows of the next tile where `left` are left: as many as there can be, or about as many as the
@@ -448,7 +453,7 @@ impl<T: Kernels> MicroKernel<T> {
     }
 }
 
-/// The dot products of R rows and 1, 2 … `columns` columns; the places after these are never
+/// The dot products of 1, 2 … `columns` columns, R rows at a time, or more where there is one column; the places after these are never
 /// asked for, and nothing is compiled for them.
 const fn dots<T, I, V, const P: usize, const R: usize>(columns: usize) -> [Dot<T>; dot::COLUMNS]
 where
@@ -456,11 +461,16 @@ where
     I: Isa,
     V: Vector<Real = T::Real>,
 {
+    let column: Dot<T> = if P == 1 {
+        I::dot::<T, V, P, { dot::ROWS }, 1, 1>
+    } else {
+        I::dot::<T, V, P, { dot::ROWS / 2 }, 1, 1>
+    };
     let all: [Dot<T>; dot::COLUMNS] = [
-        I::dot::<T, V, P, R, 1, P>,
-        I::dot::<T, V, P, R, 2, P>,
-        I::dot::<T, V, P, R, 3, P>,
-        I::dot::<T, V, P, R, 4, P>,
+        column,
+        I::dot::<T, V, P, R, 2, 1>,
+        I::dot::<T, V, P, R, 3, 1>,
+        I::dot::<T, V, P, R, 4, 1>,
     ];
     first(all, columns)
 }

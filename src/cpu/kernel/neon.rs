@@ -4,7 +4,7 @@
 //! broadcasts of B. Two FMAs per cycle of four cycles' latency want eight accumulators at least;
 //! the more there are, the fewer loads each FMA needs.
 
-use super::dot::{self, Lines, Sums};
+use super::dot::{self, Lines};
 use super::micro::{self, Scaling};
 use super::sum::{Operands, Reading};
 use super::vector::Vector;
@@ -67,13 +67,15 @@ impl Isa for Neon {
     #[target_feature(enable = "neon")]
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         lines: &Lines<T>,
-        sums: &mut Sums<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        strides: (isize, isize),
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, scaling, c, strides) }
     }
 }
 
@@ -219,6 +221,11 @@ impl Vector for F32x4 {
         F32x4(unsafe { vrev64q_f32(self.0) })
     }
     #[inline(always)]
+    unsafe fn pair_sums(self, other: Self) -> Self {
+        // SAFETY: see `zero`.
+        F32x4(unsafe { vpaddq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
     unsafe fn fold(self) -> [f32; 2] {
         let mut lanes = [0.0; 2];
         // SAFETY: see `zero`; there is room for two numbers.
@@ -310,6 +317,11 @@ impl Vector for F64x2 {
     unsafe fn swap_pairs(self) -> Self {
         // SAFETY: see `zero`.
         F64x2(unsafe { vextq_f64::<1>(self.0, self.0) })
+    }
+    #[inline(always)]
+    unsafe fn pair_sums(self, other: Self) -> Self {
+        // SAFETY: see `zero`.
+        F64x2(unsafe { vpaddq_f64(self.0, other.0) })
     }
     #[inline(always)]
     unsafe fn fold(self) -> [f64; 2] {

@@ -4,7 +4,7 @@
 //! Tiles of 2 vectors × 4 columns fit the 16 registers of SSE2, which needs one more for each
 //! product, for it cannot fuse. The longest numbers take 4 × 1: all tiles have at least four rows.
 
-use super::dot::{self, Lines, Sums};
+use super::dot::{self, Lines};
 use super::micro::{self, Scaling};
 use super::sum::{Operands, Reading};
 use super::vector::Vector;
@@ -65,13 +65,15 @@ impl Isa for Portable {
 
     unsafe fn dot<T, V, const P: usize, const R: usize, const C: usize, const U: usize>(
         lines: &Lines<T>,
-        sums: &mut Sums<T>,
+        scaling: &Scaling<T>,
+        c: *mut T,
+        strides: (isize, isize),
     ) where
         T: Kernels,
         V: Vector<Real = T::Real>,
     {
         // SAFETY: the caller's promises.
-        unsafe { dot::dot::<T, V, P, R, C, U>(lines, sums) }
+        unsafe { dot::dot::<T, V, P, R, C, U>(lines, scaling, c, strides) }
     }
 }
 
@@ -191,6 +193,15 @@ impl<R: Scalar, const N: usize> Vector for Lanes<R, N> {
         let mut lanes = self.0;
         for i in 0..N {
             lanes[i] = self.0[i ^ 1];
+        }
+        Lanes(lanes)
+    }
+    #[inline(always)]
+    unsafe fn pair_sums(self, other: Self) -> Self {
+        let mut lanes = [R::ZERO; N];
+        for i in 0..N / 2 {
+            lanes[i] = self.0[2 * i] + self.0[2 * i + 1];
+            lanes[N / 2 + i] = other.0[2 * i] + other.0[2 * i + 1];
         }
         Lanes(lanes)
     }

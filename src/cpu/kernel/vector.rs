@@ -45,6 +45,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn mul_add(self, x: Self, y: Self) -> Self;
     /// Lanes 0 and 1 exchanged, 2 and 3 exchanged, and so on.
     unsafe fn swap_pairs(self) -> Self;
+    /// The sums of neighbouring lanes: first those of `self`, then those of `other`.
+    unsafe fn pair_sums(self, other: Self) -> Self;
     /// The sums of the even and of the odd lanes: half of the lanes are added to the other half until
     /// two are left.
     unsafe fn fold(self) -> [Self::Real; 2];
